@@ -1,0 +1,119 @@
+// Reverse-mode automatic differentiation on a tape.
+//
+// Creation order is a topological order, so backward is a reverse loop over a vector of plain
+// records. The tape owns all values and gradients of a step in an arena; Reset keeps the blocks, so
+// a warm step allocates nothing. A Var is an index into the tape it came from. Tape& is passed,
+// never hidden. One thread builds and runs a tape; operations use its pool inside.
+//
+// Not here: higher-order gradients, views, in-place operations.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <type_traits>
+#include <vector>
+
+#include "engine/tensor.h"
+#include "engine/threads.h"
+
+namespace rhnas::engine {
+
+struct Var {
+  int32_t id = -1;
+  bool valid() const { return id >= 0; }
+};
+
+// Bump allocator in 64-byte aligned blocks that are kept across Reset.
+class Arena {
+ public:
+  Arena();
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  void* Allocate(size_t bytes);  // 64-byte aligned, contents undefined
+  float* Floats(int64_t count) {
+    return static_cast<float*>(Allocate(static_cast<size_t>(count) * sizeof(float)));
+  }
+  void Reset();
+  size_t bytes_in_use() const;
+  size_t bytes_reserved() const;
+  int64_t block_allocations() const;  // how often memory was asked of the system, ever
+
+ private:
+  struct Block;
+  std::vector<Block> blocks_;
+  size_t current_ = 0, offset_ = 0;
+  int64_t block_allocations_ = 0;
+};
+
+class Tape {
+ public:
+  explicit Tape(ThreadPool& pool) : pool_(pool) {}
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  // Forgets all records, keeps the memory.
+  void Reset();
+
+  // A value without gradient: copied into the arena.
+  Var Constant(const Shape& shape, const float* data);
+  Var Scalar(float value);
+  // A value without gradient that the caller keeps alive and unchanged until Reset (images).
+  Var Alias(const Shape& shape, const float* data);
+  // A trained tensor: reads parameter.value; Backward adds into parameter.grad.
+  Var Leaf(Parameter& parameter);
+
+  const Shape& shape(Var v) const;
+  const float* value(Var v) const;
+  bool needs_grad(Var v) const;
+  // d loss / d v after Backward; null where nothing flows.
+  const float* grad(Var v) const;
+
+  // Gradients of a scalar with respect to everything it depends on. Leaves accumulate.
+  // REQUIRES: shape(loss).size() == 1, called at most once between Resets.
+  void Backward(Var loss);
+
+  ThreadPool& pool() { return pool_; }
+  Arena& arena() { return arena_; }
+  int32_t size() const { return static_cast<int32_t>(records_.size()); }
+
+  // --- For operations (engine/ops*.cc) ---
+
+  // Adds a record whose value is uninitialised; the operation fills mutable_value.
+  Var NewValue(const Shape& shape, bool needs_grad);
+  float* mutable_value(Var v);
+  // Gradient memory of an input, allocated and zeroed at first use: operations add into it.
+  // Null when the input needs no gradient.
+  float* AccumulateGrad(Var v);
+  // The same without the zeroing: *fresh tells that this is the first contribution and the memory
+  // is undefined, so the operation must overwrite all of it.
+  float* AccumulateGrad(Var v, bool* fresh);
+  // Runs `backward()` in the reverse pass if gradient reached `out`. The callable is copied into
+  // the arena; it must be trivially destructible and capture Tape* and Vars by value.
+  template <typename F>
+  void OnBackward(Var out, F backward) {
+    static_assert(std::is_trivially_destructible_v<F>, "captures must be plain data");
+    void* memory = arena_.Allocate(sizeof(F));
+    F* stored = new (memory) F(backward);
+    SetBackward(
+        out, [](void* f) { (*static_cast<F*>(f))(); }, stored);
+  }
+
+ private:
+  struct Record {
+    Shape shape;
+    float* value = nullptr;
+    float* grad = nullptr;
+    Parameter* parameter = nullptr;
+    void (*backward)(void*) = nullptr;
+    void* context = nullptr;
+    bool needs_grad = false;
+  };
+  void SetBackward(Var out, void (*fn)(void*), void* context);
+  ThreadPool& pool_;
+  Arena arena_;
+  std::vector<Record> records_;
+};
+
+}  // namespace rhnas::engine

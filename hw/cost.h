@@ -1,0 +1,101 @@
+// Latency, traffic, energy and area of layers and networks on one configuration.
+//
+// Latency: the closed forms of the VTA RTL (facts on pipelined GEMM/ALU, loads, stores, fetch),
+// with the best tiling that fits, virtual threads and loop order included. Energy: activity counts
+// of that schedule times the table. Parts sum to totals. All functions are pure and thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hw/config.h"
+#include "hw/layer.h"
+#include "hw/tables.h"
+#include "hw/validity.h"
+
+namespace rhnas::hw {
+
+// A tile of th x tw output pixels, tco output and tci input channel blocks, over `vthreads`
+// contexts. stationary: which operand's loads are kept across the inner loop over tiles.
+enum class Stationary { kNone, kWeights, kInputs };
+struct Tiling {
+  int th = 1, tw = 1, tco = 1, tci = 1, vthreads = 1;
+  Stationary stationary = Stationary::kNone;
+  std::string ToString() const;  // "7x14 co2 ci1 vt2 ws"
+};
+
+// What the schedule does: the only source of energy.
+struct Activity {
+  int64_t macs = 0;     // issued on the array, padding lanes included
+  int64_t alu_ops = 0;  // lane operations
+  int64_t inp_read_bytes = 0, inp_write_bytes = 0;
+  int64_t wgt_read_bytes = 0, wgt_write_bytes = 0;
+  int64_t acc_read_bytes = 0, acc_write_bytes = 0;
+  int64_t out_read_bytes = 0, out_write_bytes = 0;
+  int64_t uop_read_bytes = 0, uop_write_bytes = 0;
+  int64_t dram_read_bytes = 0, dram_write_bytes = 0;  // all operands and instructions
+  int64_t instructions = 0;
+  Activity& operator+=(const Activity& other);
+};
+
+struct EnergyParts {
+  double mac_pj = 0, alu_pj = 0, sram_pj = 0, dram_pj = 0, control_pj = 0, leakage_pj = 0;
+  double total_pj() const { return mac_pj + alu_pj + sram_pj + dram_pj + control_pj + leakage_pj; }
+  EnergyParts& operator+=(const EnergyParts& other);
+};
+
+enum class Bound { kCompute, kMemory, kFetch };
+const char* BoundName(Bound bound);
+
+struct LayerCost {
+  int64_t latency_cycles = 0;
+  int64_t compute_cycles = 0, load_cycles = 0, store_cycles = 0,
+          fetch_cycles = 0;  // busy, each unit
+  int64_t macs = 0;          // useful
+  Activity activity;
+  EnergyParts energy;
+  double energy_pj = 0;  // energy.total_pj()
+  int64_t dram_bytes = 0;
+  Bound bound = Bound::kCompute;
+  Tiling tiling;
+};
+
+struct NetworkCost {
+  int64_t latency_cycles = 0;
+  int64_t macs = 0, dram_bytes = 0;
+  double energy_pj = 0, edp_pj_cycles = 0, area_um2 = 0;
+  EnergyParts energy;
+  std::vector<LayerCost> layers;
+};
+
+class CostModel {
+ public:
+  // The configuration must be valid (Check(config).ok), or every answer is empty.
+  CostModel(const Config& config, const CostTable& table);
+
+  const Config& config() const { return config_; }
+  double area_um2() const { return area_um2_; }
+  // Best tiling by latency, ties by energy. Empty: the configuration is invalid or no tiling fits;
+  // `why` (optional) then tells the operand that does not fit, what it needs and what there is.
+  std::optional<LayerCost> Evaluate(const Layer& layer, std::string* why = nullptr) const;
+  // With a given tiling.
+  std::optional<LayerCost> Evaluate(const Layer& layer, const Tiling& tiling,
+                                    std::string* why = nullptr) const;
+  // Sum over layers (remembers equal shapes within the call).
+  std::optional<NetworkCost> Evaluate(const std::vector<Layer>& layers,
+                                      std::string* why = nullptr) const;
+
+ private:
+  Config config_;
+  const CostTable* table_;
+  double area_um2_ = 0;
+  bool valid_ = false;
+};
+
+// Area of the accelerator in um^2 from the table: MAC array, ALU lanes, scratchpads, bus and
+// queues.
+double AreaUm2(const Config& config, const CostTable& table);
+
+}  // namespace rhnas::hw

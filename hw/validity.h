@@ -1,0 +1,73 @@
+// Can this configuration be built? Rules R1 to R15 of the (extended) VTA's generator, scratchpad
+// address width, then an area cap and a board's budget. A verdict is a value, never an error.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hw/config.h"
+
+namespace rhnas::hw {
+
+enum class Rule {
+  kR1,
+  kR2,
+  kR3,
+  kR4,
+  kR5,
+  kR6,
+  kR7,
+  kR8,
+  kR9,
+  kR10,
+  kR11,
+  kR12,
+  kR13,
+  kR14,
+  kR15,
+  kAddress,  // scratchpad address: i, w, a <= 16
+  kArea,     // area cap of the user
+  kBoard,    // LUT, FF, BRAM, DSP, URAM of a board
+};
+inline constexpr int kRuleCount = 18;
+const char* RuleName(Rule rule);         // "R1", .., "address", "area", "board"
+const char* RuleDescription(Rule rule);  // one line, with the file it comes from
+
+// need/have in `unit`; the rule holds when need <= have. For "a power of two" style rules need and
+// have are the value and the nearest allowed one.
+struct Verdict {
+  bool ok = true;
+  Rule rule = Rule::kR1;
+  double need = 0, have = 0;
+  const char* what = "";  // "GEMM factor bits", unit included
+  // "R3: ALU factor bits i+a: need 23, have 22"
+  std::string ToString() const;
+  // How far the rule is missed, >= 0, comparable between rules: log2-style units, capped at 8.
+  double severity() const;
+};
+
+// A budget of programmable logic.
+struct Board {
+  std::string name;
+  int lut = 0, ff = 0, dsp = 0;
+  double bram36 = 0;
+  int uram = 0;
+};
+// xc7z020, xczu3eg, xczu7ev.
+std::vector<std::string> BoardNames();
+Result<Board> FindBoard(const std::string& name);
+
+struct Limits {
+  std::optional<double> area_max_um2;
+  std::optional<Board> board;
+};
+
+// Every violated rule (one verdict a rule, the worst one); empty when valid.
+std::vector<Verdict> CheckAll(const Config& config, const Limits& limits = {});
+// The first violated rule in order, or ok.
+Verdict Check(const Config& config, const Limits& limits = {});
+
+}  // namespace rhnas::hw

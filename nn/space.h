@@ -1,0 +1,99 @@
+// Networks and search spaces as data.
+//
+// A Space is a list of slots; each slot has one or more candidate blocks. A fixed network is a
+// space with one candidate in each slot. A Genotype picks one candidate per slot and so names one
+// network. Blocks are plain records; nn/blocks.h builds trainable modules from them and LayersOf
+// their shapes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/ops.h"
+#include "engine/status.h"
+#include "nn/layer_shape.h"
+
+namespace rhnas::nn {
+
+enum class BlockKind {
+  kConvBn,     // r x r convolution + batch norm + activation (stem, head convolution)
+  kMbConv,     // [1x1 g] - shuffle - r x r depthwise - 1x1 g, residual where shapes allow
+  kSkip,       // identity, or 1x1 stride s + batch norm + activation where shapes differ
+  kResidual,   // ResNet basic block: two 3x3, shortcut as `shortcut` says
+  kSeparable,  // MobileNetV1: r x r depthwise + 1x1, batch norm and activation after each
+  kMaxPool,
+  kPoolLinear,  // global average pool + fully connected (classifier)
+};
+
+enum class Shortcut {
+  kProjection,
+  kPadded
+};  // ResNet option B (1x1) and A (subsample, zero channels)
+
+struct Block {
+  std::string name;  // candidate name: "k3_e6", "skip"; or role: "stem"
+  BlockKind kind = BlockKind::kConvBn;
+  int kernel = 3, expansion = 1, groups = 1, pad = -1;  // pad -1: ceil((kernel - stride) / 2)
+  bool always_pointwise = true;  // kMbConv: the leading 1x1 is there at expansion 1 as well
+  engine::Activation activation = engine::Activation::kRelu;
+  Shortcut shortcut = Shortcut::kProjection;
+};
+
+struct Slot {
+  int cin = 0, cout = 0, h = 0, w = 0, stride = 1;  // h, w: input
+  std::vector<Block> candidates;
+  bool searchable() const { return candidates.size() > 1; }
+};
+
+struct Space {
+  std::string name;  // "fbnet-cifar", with options: "fbnet-cifar:w0.5"
+  int h = 32, w = 32, c = 3, classes = 10;
+  std::vector<Slot> slots;
+
+  // Indices of the slots with a choice, in order.
+  std::vector<int> searchable() const;
+  // Number of networks, as a double (9^22 = 9.85e20 does not fit an integer).
+  double size() const;
+};
+
+// For each searchable slot the index of its candidate.
+struct Genotype {
+  std::vector<int> choice;
+  bool operator==(const Genotype& other) const { return choice == other.choice; }
+};
+
+struct SpaceOptions {
+  double width = 1.0;     // multiplies every searched channel count and the head, rounded to 8
+  bool always_pw = true;  // dialect of the expansion-1 block
+  int classes = 0;        // 0: the space's own
+  int resolution = 0;     // input height and width; 0: the space's own
+  int channels = 0;       // input channels; 0: the space's own (3)
+};
+
+// tiny, fbnet-cifar, fbnet-imagenet; resnet18, mobilenet_v1, mobilenet_v2, resnet20 as spaces of
+// one network. Unknown: an error that lists the names and the nearest.
+engine::Result<Space> FindSpace(const std::string& name, const SpaceOptions& options = {});
+std::vector<std::string> SpaceNames();
+
+// A space and one network of it.
+struct Network {
+  Space space;
+  Genotype genotype;
+  std::string name;  // what the user wrote, or the genotype's text
+};
+
+// "fbnet-cifar:k3_e6,skip,..." (text form of a genotype), a fixed network's name (resnet18), or
+// fbnet-a/-b/-c with @cifar or @imagenet (default @imagenet, as published).
+// Errors name the slot and list its candidates.
+engine::Result<Network> ParseNetwork(const std::string& text, const SpaceOptions& options = {});
+std::string ToText(const Space& space, const Genotype& genotype);
+std::vector<std::string> NetworkNames();
+
+// Shapes of one block in a slot; of a whole network, in execution order.
+std::vector<LayerShape> LayersOf(const Slot& slot, const Block& block, const std::string& prefix);
+std::vector<LayerShape> LayersOf(const Space& space, const Genotype& genotype);
+int64_t Macs(const Space& space, const Genotype& genotype);
+int64_t Params(const Space& space, const Genotype& genotype);
+
+}  // namespace rhnas::nn

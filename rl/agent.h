@@ -1,0 +1,59 @@
+// Agents that learn from an Environment, behind one interface and one counter of evaluations.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/archive.h"
+#include "engine/status.h"
+#include "engine/threads.h"
+#include "rl/environment.h"
+
+namespace rhnas::rl {
+
+// What one round of learning did; logged, and enough to see a collapse.
+struct RoundStats {
+  int64_t steps = 0;  // environment steps of this round: the budget's unit
+  int64_t episodes = 0;
+  double mean_return = 0,
+         best_return = 0;  // undiscounted, of the episodes that ended in this round
+  double entropy = 0;      // of the policy, summed over heads, nats (0 for agents without one)
+  double baseline = 0;
+  double gradient_norm = 0;
+  double explained_variance = 0;  // of the critic; 0 without one
+};
+
+class Agent {
+ public:
+  virtual ~Agent() = default;
+  virtual const char* name() const = 0;
+  // One round: some episodes and one update. Uses at most `max_steps` environment steps (>= 1).
+  virtual RoundStats Round(Environment& environment, int64_t max_steps, engine::Rng& rng) = 0;
+  // The action the agent now thinks best for the environment's current observation.
+  virtual std::vector<int> Greedy(const Environment& environment) = 0;
+  virtual void Save(engine::ArchiveWriter& archive, const std::string& prefix) const = 0;
+  virtual void Load(engine::ArchiveReader& archive, const std::string& prefix) = 0;
+};
+
+struct AgentOptions {
+  std::string name = "reinforce";  // reinforce, a2c, qlearning, random
+  int hidden = 64, layers = 2;     // policy MLP; with no observation its input is a constant 1
+  int batch = 16;                  // episodes (one-step problems: proposals) per update
+  float learning_rate = 3e-3f;
+  float entropy_weight = 0.01f;  // anneals linearly to entropy_final over anneal_steps
+  float entropy_final = 0.001f;
+  int64_t anneal_steps = 0;             // 0: constant entropy_weight
+  float baseline_decay = 0.9f;          // moving-average baseline (reinforce)
+  float gamma = 0.99f, lambda = 0.95f;  // discount; GAE (a2c)
+  float value_weight = 0.5f, clip_norm = 0.5f;
+  float epsilon = 0.1f, q_step = 0.1f;  // qlearning
+  uint64_t seed = 1;
+};
+// Unknown name: an error that lists the agents. The environment gives the sizes.
+engine::Result<std::unique_ptr<Agent>> MakeAgent(const AgentOptions& options,
+                                                 const Environment& environment,
+                                                 engine::ThreadPool& pool);
+std::vector<std::string> AgentNames();
+
+}  // namespace rhnas::rl
