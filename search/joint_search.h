@@ -1,0 +1,142 @@
+// The joint search after RHNAS (arXiv 2106.09180): differentiable search picks the network,
+// reinforcement learning picks the accelerator, each under the other's current choice.
+//
+// Phases: warm-up (shared weights only) - search (weight step, architecture step; every `hw_every`
+// steps the hardware agent proposes configurations for the current argmax network and the best
+// valid one becomes the current accelerator) - final hardware (the agent once more, on the final
+// network) - final training of that network from its supernet weights - test. docs/ARCHITECTURE.md
+// gives the equations.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/status.h"
+#include "engine/threads.h"
+#include "hw/cost.h"
+#include "hw/space.h"
+#include "nn/space.h"
+#include "nn/supernet.h"
+
+namespace rhnas::search {
+
+enum class Objective { kLatency, kEnergy, kEdp };
+const char* ObjectiveName(Objective objective);
+engine::Result<Objective> ParseObjective(const std::string& name);
+
+struct SearchOptions {
+  // What to search.
+  std::string space = "tiny";
+  double width = 1.0;
+  bool always_pw = true;
+  std::string hw_space = "vta";
+  int bus_bits = 64;  // 0: searched ("free")
+  // Fixes the accelerator to this preset or file: network search only (the baseline run). Empty:
+  // search it.
+  std::string fixed_hw;
+  Objective objective = Objective::kEdp;
+  double area_max = 1.0;     // relative to the default's area; 0: no cap
+  std::string board;         // budget of a board as well; empty: none
+  double latency_max = 0;    // cycles; 0: none
+  double accuracy_min = 0;   // 0..1; 0: none
+  std::string energy_table;  // CSV file; empty: built in
+  // Data.
+  std::string dataset = "synth", data_dir;
+  int train_size = 0, test_size = 0;
+  // Budget.
+  int warmup_epochs = 2, search_epochs = 4, final_epochs = 2;
+  int batch = 64;
+  int hw_every = 0;          // architecture steps between hardware rounds; 0: twice an epoch
+  int hw_evaluations = 400;  // proposals in each hardware round
+  int hw_final_evaluations = 2000;
+  // Network search.
+  double lambda = 0.2;  // weight of the expected cost relative to the default accelerator's
+  nn::ArchGradient arch_gradient = nn::ArchGradient::kProxyHard;
+  float weight_lr = 0.05f, weight_decay = 5e-4f, arch_lr = 0.01f;
+  float temperature = 5.0f, temperature_final = 0.5f;
+  // Hardware search.
+  std::string agent = "reinforce";
+  // Everything else.
+  uint64_t seed = 1;
+  int threads = 0;
+};
+
+// One network on one accelerator.
+struct DesignCost {
+  int64_t latency_cycles = 0;
+  double energy_pj = 0, edp_pj_cycles = 0, area_um2 = 0;
+  int64_t dram_bytes = 0;
+};
+
+struct Proposals {
+  int64_t total = 0, valid = 0;
+  std::array<int64_t, hw::kRuleCount> by_rule{};
+  std::array<std::string, hw::kRuleCount> sample;  // one invalid proposal a rule, with its reason
+};
+
+struct SearchResult {
+  std::string network;  // genotype text
+  hw::Config hw;
+  std::vector<hw::Verdict> verdicts;  // of hw under the limits: empty
+  int64_t macs = 0, params = 0;
+  DesignCost cost, default_cost;  // the same network on the default accelerator
+  double accuracy = 0;            // test set, after the final training
+  double validation_accuracy = 0;
+  Proposals proposals;
+  int64_t evaluations = 0;  // cost-model evaluations of whole designs
+  double seconds = 0;
+  bool latency_met = true, accuracy_met = true;
+};
+
+// A point of progress; the receiver decides what to print.
+struct Progress {
+  const char* phase = "";               // "warm-up", "search", "hardware", "training", "test"
+  int64_t done = 0, total = 0;          // steps over the whole run
+  double loss = 0, accuracy = 0;        // of the last step
+  double temperature = 0, entropy = 0;  // of the architecture
+  double lambda = 0;
+  double reward = 0;  // best of the last hardware round
+  double share_valid = 0;
+  DesignCost current;      // argmax network on the current accelerator
+  bool epoch_end = false;  // a row for log.csv
+  int epoch = 0;
+};
+
+class ProgressSink {
+ public:
+  virtual ~ProgressSink() = default;
+  virtual void Report(const Progress& progress) = 0;
+};
+
+class JointSearch {
+ public:
+  // Opens the data and checks every option: an infeasible constraint is an error that names the
+  // rule and the nearest feasible point.
+  static engine::Result<std::unique_ptr<JointSearch>> Create(const SearchOptions& options);
+  ~JointSearch();
+
+  // Continues from a checkpoint written by Save of a search with the same options.
+  engine::Status Load(const std::string& checkpoint_path);
+  engine::Status Save(const std::string& checkpoint_path) const;
+
+  // Runs until done or *stop becomes true (then returns at the next step; finished() is false).
+  // With a checkpoint path, saves there at every epoch end and when stopped.
+  engine::Status Run(ProgressSink& sink, const std::atomic<bool>& stop,
+                     const std::string& checkpoint_path);
+  bool finished() const;
+  // REQUIRES: finished().
+  const SearchResult& result() const;
+  // FNV-1a over all weights, logits and the result: the determinism test's golden value.
+  uint64_t Hash() const;
+
+ private:
+  JointSearch();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rhnas::search
