@@ -20,7 +20,7 @@ struct Config {
   int log_uop_buff = 15, log_inp_buff = 15, log_wgt_buff = 18, log_acc_buff = 17;
   int log_inp_factor_restrict = 0, log_wgt_factor_restrict = 0, log_acc_factor_restrict = 0;
   int bus_bits = 64;      // SHL_MEM_AXI_DATA_BITS
-  int vme_tag_bits = 21;  // SHL_VME_CLT_TAG_BITS; see vta.md section 1 for the values seen
+  int vme_tag_bits = 19;  // SHL_VME_CLT_TAG_BITS: as published with the default; 17 to 21 are seen
   int dpi_delay = 16, dpi_len_bits = 8, dpi_addr_bits = 64, dpi_data_bits = 64, dpi_tag_bits = 8;
   int max_burst_length = 0;  // MAX_BURST_LENGTH; 0: absent, 1 << dpi_len_bits
   int block_out_split = 1, inp_sp_split = 1;
@@ -39,7 +39,20 @@ struct Config {
   int block_in() const { return 1 << log_block_in; }
   int block_out() const { return 1 << log_block_out; }
   int macs_per_cycle() const { return 1 << (log_batch + log_block_in + log_block_out); }
-  // log2 of scratchpad depths in elements: i, w, a, u of vta.md.
+  // Bits of one scratchpad element: a row of the array's operand.
+  int64_t inp_elem_bits() const { return int64_t{1} << (log_batch + log_block_in + log_inp_width); }
+  int64_t wgt_elem_bits() const {
+    return int64_t{1} << (log_block_in + log_block_out + log_wgt_width);
+  }
+  int64_t acc_elem_bits() const {
+    return int64_t{1} << (log_batch + log_block_out + log_acc_width);
+  }
+  int64_t out_elem_bits() const {
+    return int64_t{1} << (log_batch + log_block_out + log_inp_width);
+  }
+  int uop_bits() const { return 1 << log_uop_width; }
+  int bus_bytes() const { return bus_bits / 8; }
+  // log2 of scratchpad depths in elements: i, w, a, u of the validity rules.
   int log_inp_depth() const { return log_inp_buff - log_batch - log_block_in - log_inp_width + 3; }
   int log_wgt_depth() const {
     return log_wgt_buff - log_block_in - log_block_out - log_wgt_width + 3;
@@ -50,15 +63,16 @@ struct Config {
   bool operator==(const Config& other) const;
 };
 
-// VTA's own file form. Unknown key, wrong type, missing key, value that cannot be a size: path and
-// line.
+// VTA's own file form. The keys that stand in all 17 published files are required, the others
+// optional. Unknown key, wrong type, missing key, value that cannot be a size: path and line.
 Result<Config> ParseConfig(const std::string& text, const std::string& path);
 std::string ToJson(const Config& config);
 // "1x16x16_15_15_18_17_64": batch x in x out, log2 micro-op, input, weight, accumulator bytes, bus
 // bits.
 std::string ShortName(const Config& config);
 
-// "default" and the 16 other published configurations by file name without .json (compiled in).
+// "default" (the published vta_config.json, which that name finds too) and the 16 other published
+// configurations by file name without .json (compiled in).
 std::vector<std::string> PresetNames();
 // A preset's name or a path of a JSON file. Unknown: lists the presets and the nearest.
 Result<Config> FindConfig(const std::string& name_or_path);
