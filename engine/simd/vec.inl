@@ -1,0 +1,127 @@
+// The vector types of one target; included by engine/simd/foreach_target.h inside that target's
+// namespace and compiler region. Usage: engine/simd/vec.h. No include guard on purpose.
+
+#if RHNAS_SIMD_WIDTH == 512
+constexpr int kLanes = 16;
+#elif RHNAS_SIMD_WIDTH == 256
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+constexpr bool kFused = RHNAS_SIMD_FUSED;
+// Vector registers, for choosing the size of register tiles.
+constexpr int kRegisters = RHNAS_SIMD_REGISTERS;
+
+typedef float Vec __attribute__((vector_size(kLanes * 4)));
+typedef int32_t IVec __attribute__((vector_size(kLanes * 4)));
+
+RHNAS_INLINE Vec Load(const float* p) {
+  Vec v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+RHNAS_INLINE void Store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+RHNAS_INLINE IVec LoadInt(const int32_t* p) {
+  IVec v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+RHNAS_INLINE Vec Zero() { return Vec{}; }
+RHNAS_INLINE IVec Bits(Vec v) { return reinterpret_cast<IVec>(v); }
+RHNAS_INLINE Vec FromBits(IVec v) { return reinterpret_cast<Vec>(v); }
+RHNAS_INLINE Vec ToFloat(IVec v) { return __builtin_convertvector(v, Vec); }
+// REQUIRES: |lane| < 2^31.
+RHNAS_INLINE IVec TruncateToInt(Vec v) { return __builtin_convertvector(v, IVec); }
+RHNAS_INLINE IVec BroadcastInt(int32_t x) { return IVec{} + x; }
+
+#if RHNAS_SIMD_WIDTH == 512
+
+// The forms without a mask warn about an undefined operand inside g++'s own header.
+constexpr __mmask16 kAllLanes = 0xffff;
+RHNAS_INLINE Vec Broadcast(float x) { return _mm512_set1_ps(x); }
+RHNAS_INLINE Vec Fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
+RHNAS_INLINE Vec Min(Vec a, Vec b) { return _mm512_maskz_min_ps(kAllLanes, a, b); }
+RHNAS_INLINE Vec Max(Vec a, Vec b) { return _mm512_maskz_max_ps(kAllLanes, a, b); }
+RHNAS_INLINE Vec Sqrt(Vec v) { return _mm512_maskz_sqrt_ps(kAllLanes, v); }
+RHNAS_INLINE __mmask16 FirstLanes(int64_t count) {
+  return static_cast<__mmask16>((1u << count) - 1u);
+}
+RHNAS_INLINE Vec LoadPartial(const float* p, int64_t count) {
+  return _mm512_maskz_loadu_ps(FirstLanes(count), p);
+}
+RHNAS_INLINE void StorePartial(float* p, Vec v, int64_t count) {
+  _mm512_mask_storeu_ps(p, FirstLanes(count), v);
+}
+
+#elif RHNAS_SIMD_WIDTH == 256
+
+RHNAS_INLINE Vec Broadcast(float x) { return _mm256_set1_ps(x); }
+RHNAS_INLINE Vec Fma(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
+RHNAS_INLINE Vec Min(Vec a, Vec b) { return _mm256_min_ps(a, b); }
+RHNAS_INLINE Vec Max(Vec a, Vec b) { return _mm256_max_ps(a, b); }
+RHNAS_INLINE Vec Sqrt(Vec v) { return _mm256_sqrt_ps(v); }
+RHNAS_INLINE __m256i FirstLanes(int64_t count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
+                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+RHNAS_INLINE Vec LoadPartial(const float* p, int64_t count) {
+  return _mm256_maskload_ps(p, FirstLanes(count));
+}
+RHNAS_INLINE void StorePartial(float* p, Vec v, int64_t count) {
+  _mm256_maskstore_ps(p, FirstLanes(count), v);
+}
+
+#else  // 128 bits
+
+RHNAS_INLINE Vec Broadcast(float x) { return Vec{x, x, x, x}; }
+#if defined(RHNAS_SIMD_NEON)
+#if RHNAS_SIMD_FUSED
+RHNAS_INLINE Vec Fma(Vec a, Vec b, Vec c) { return vfmaq_f32(c, a, b); }
+#else
+RHNAS_INLINE Vec Fma(Vec a, Vec b, Vec c) { return a * b + c; }
+#endif
+RHNAS_INLINE Vec Min(Vec a, Vec b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+RHNAS_INLINE Vec Max(Vec a, Vec b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+RHNAS_INLINE Vec Sqrt(Vec v) { return vsqrtq_f32(v); }
+#elif defined(RHNAS_SIMD_X86)
+RHNAS_INLINE Vec Fma(Vec a, Vec b, Vec c) { return a * b + c; }
+RHNAS_INLINE Vec Min(Vec a, Vec b) { return _mm_min_ps(a, b); }
+RHNAS_INLINE Vec Max(Vec a, Vec b) { return _mm_max_ps(a, b); }
+RHNAS_INLINE Vec Sqrt(Vec v) { return _mm_sqrt_ps(v); }
+#else
+RHNAS_INLINE Vec Fma(Vec a, Vec b, Vec c) { return a * b + c; }
+RHNAS_INLINE Vec Min(Vec a, Vec b) {
+  for (int i = 0; i < 4; i++) a[i] = a[i] < b[i] ? a[i] : b[i];
+  return a;
+}
+RHNAS_INLINE Vec Max(Vec a, Vec b) {
+  for (int i = 0; i < 4; i++) a[i] = a[i] > b[i] ? a[i] : b[i];
+  return a;
+}
+RHNAS_INLINE Vec Sqrt(Vec v) {
+  for (int i = 0; i < 4; i++) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+}
+#endif
+RHNAS_INLINE Vec LoadPartial(const float* p, int64_t count) {
+  float lanes[4] = {0, 0, 0, 0};
+  if (count >= 4) return Load(p);
+  if (count > 0) lanes[0] = p[0];
+  if (count > 1) lanes[1] = p[1];
+  if (count > 2) lanes[2] = p[2];
+  return Load(lanes);
+}
+RHNAS_INLINE void StorePartial(float* p, Vec v, int64_t count) {
+  if (count >= 4) return Store(p, v);
+  if (count > 0) p[0] = v[0];
+  if (count > 1) p[1] = v[1];
+  if (count > 2) p[2] = v[2];
+}
+
+#endif
+
+// mask: lanes 0 or -1, as comparisons give. a where set, b elsewhere.
+RHNAS_INLINE Vec Select(IVec mask, Vec a, Vec b) {
+  return FromBits((mask & Bits(a)) | (~mask & Bits(b)));
+}
+RHNAS_INLINE Vec Abs(Vec v) { return FromBits(Bits(v) & 0x7fffffff); }
