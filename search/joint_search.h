@@ -8,7 +8,6 @@
 // gives the equations.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -21,12 +20,10 @@
 #include "hw/space.h"
 #include "nn/space.h"
 #include "nn/supernet.h"
+#include "search/hardware_environment.h"
+#include "search/objective.h"
 
 namespace rhnas::search {
-
-enum class Objective { kLatency, kEnergy, kEdp };
-const char* ObjectiveName(Objective objective);
-engine::Result<Objective> ParseObjective(const std::string& name);
 
 struct SearchOptions {
   // What to search.
@@ -50,6 +47,7 @@ struct SearchOptions {
   // Budget.
   int warmup_epochs = 2, search_epochs = 4, final_epochs = 2;
   int batch = 64;
+  int arch_every = 2;        // weight steps between architecture steps
   int hw_every = 0;          // architecture steps between hardware rounds; 0: twice an epoch
   int hw_evaluations = 400;  // proposals in each hardware round
   int hw_final_evaluations = 2000;
@@ -63,19 +61,6 @@ struct SearchOptions {
   // Everything else.
   uint64_t seed = 1;
   int threads = 0;
-};
-
-// One network on one accelerator.
-struct DesignCost {
-  int64_t latency_cycles = 0;
-  double energy_pj = 0, edp_pj_cycles = 0, area_um2 = 0;
-  int64_t dram_bytes = 0;
-};
-
-struct Proposals {
-  int64_t total = 0, valid = 0;
-  std::array<int64_t, hw::kRuleCount> by_rule{};
-  std::array<std::string, hw::kRuleCount> sample;  // one invalid proposal a rule, with its reason
 };
 
 struct SearchResult {

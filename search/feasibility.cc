@@ -1,0 +1,129 @@
+#include "search/feasibility.h"
+
+#include <limits>
+#include <vector>
+
+#include "search/layers.h"
+#include "search/objective.h"
+
+namespace rhnas::search {
+
+namespace {
+
+// The candidate of each slot that runs in the fewest cycles on `config`.
+nn::Genotype FastestNetwork(const nn::Space& space, const hw::CostModel& model,
+                            engine::ThreadPool& pool) {
+  nn::Genotype genotype;
+  for (const nn::Slot& slot : space.slots) {
+    if (!slot.searchable()) continue;
+    int best = 0;
+    int64_t best_cycles = std::numeric_limits<int64_t>::max();
+    for (size_t i = 0; i < slot.candidates.size(); ++i) {
+      const Workload workload(ToHardwareLayers(nn::LayersOf(slot, slot.candidates[i], "slot")));
+      const std::optional<DesignCost> cost = Evaluate(model, workload, pool);
+      if (cost && cost->latency_cycles < best_cycles) {
+        best_cycles = cost->latency_cycles;
+        best = static_cast<int>(i);
+      }
+    }
+    genotype.choice.push_back(best);
+  }
+  return genotype;
+}
+
+// Nothing in the space satisfies the rules and the limits: which limit is it, and what comes
+// nearest?
+engine::Status NoValidPoint(const FeasibilityQuestion& q) {
+  const hw::HwSpace& space = *q.space;
+  if (hw::Count(space).valid == 0) {
+    return engine::Status::Error(
+        "hardware space %s holds no point that can be built (%lld points): choose another space or "
+        "bus width",
+        space.name.c_str(), static_cast<long long>(space.points()));
+  }
+  double smallest = std::numeric_limits<double>::infinity();
+  double least_missed = std::numeric_limits<double>::infinity();
+  hw::Config smallest_config, nearest;
+  hw::Verdict nearest_verdict;
+  for (int64_t point = 0; point < space.points(); ++point) {
+    const hw::Config config = space.At(point);
+    if (!hw::Check(config).ok) continue;
+    const double area = hw::AreaUm2(config, *q.table);
+    if (area < smallest) {
+      smallest = area;
+      smallest_config = config;
+    }
+    if (q.limits.board) {
+      hw::Limits board_only;
+      board_only.board = q.limits.board;
+      const hw::Verdict verdict = hw::Check(config, board_only);
+      if (!verdict.ok && verdict.severity() < least_missed) {
+        least_missed = verdict.severity();
+        nearest = config;
+        nearest_verdict = verdict;
+      }
+      if (verdict.ok) least_missed = -1;
+    }
+  }
+  if (q.limits.area_max_um2 && smallest > *q.limits.area_max_um2) {
+    return engine::Status::Error(
+        "--area-max %.4g is infeasible: the smallest accelerator that can be built in %s is %s "
+        "with %.4g "
+        "times the default's area: raise --area-max to at least that",
+        q.area_max, space.name.c_str(), hw::ShortName(smallest_config).c_str(),
+        smallest / q.default_area_um2);
+  }
+  if (q.limits.board && least_missed >= 0) {
+    return engine::Status::Error(
+        "no accelerator of %s fits board %s: the nearest, %s, breaks %s: choose a larger board",
+        space.name.c_str(), q.limits.board->name.c_str(), hw::ShortName(nearest).c_str(),
+        nearest_verdict.ToString().c_str());
+  }
+  return engine::Status::Error(
+      "no accelerator of %s satisfies --area-max %.4g and the board together (each alone can be "
+      "met): "
+      "raise --area-max",
+      space.name.c_str(), q.area_max);
+}
+
+}  // namespace
+
+engine::Status CheckFeasible(const FeasibilityQuestion& q, engine::ThreadPool& pool) {
+  std::vector<int64_t> valid;
+  if (q.space != nullptr) {
+    for (int64_t point = 0; point < q.space->points(); ++point) {
+      if (hw::Check(q.space->At(point), q.limits).ok) valid.push_back(point);
+    }
+    if (valid.empty()) return NoValidPoint(q);
+  }
+  if (q.latency_max <= 0) return engine::Status::Ok();
+
+  // A lower bound on latency: the network of the fastest candidates, on every accelerator there is.
+  const hw::CostModel reference(q.reference, *q.table);
+  const nn::Genotype genotype = FastestNetwork(*q.networks, reference, pool);
+  const Workload workload(ToHardwareLayers(nn::LayersOf(*q.networks, genotype)));
+  hw::Config best_config = q.reference;
+  int64_t best = std::numeric_limits<int64_t>::max();
+  auto consider = [&](const hw::Config& config) {
+    const hw::CostModel model(config, *q.table);
+    const std::optional<DesignCost> cost = Evaluate(model, workload, pool);
+    if (cost && cost->latency_cycles < best) {
+      best = cost->latency_cycles;
+      best_config = config;
+    }
+    return static_cast<double>(best) <= q.latency_max;
+  };
+  if (q.space == nullptr && consider(q.reference)) return engine::Status::Ok();
+  // Largest arrays first: a feasible limit is then usually met at once.
+  for (auto point = valid.rbegin(); point != valid.rend(); ++point) {
+    if (consider(q.space->At(*point))) return engine::Status::Ok();
+  }
+  return engine::Status::Error(
+      "--latency-max %.0f is infeasible: the fastest design found, %s on %s, takes %lld cycles: "
+      "raise "
+      "--latency-max to at least that, or --area-max or --bus",
+      q.latency_max, nn::ToText(*q.networks, genotype).c_str(), hw::ShortName(best_config).c_str(),
+      static_cast<long long>(best));
+}
+
+}  // namespace rhnas::search

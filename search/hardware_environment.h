@@ -1,0 +1,101 @@
+// Choosing an accelerator as a one-step reinforcement-learning problem: an action is one index per
+// parameter of the hardware space, the reward compares the design with the default accelerator on
+// the same network.
+//
+//   valid:    max(-log(objective / objective of the default), kWorstValid), less what the latency
+//   limit is
+//             missed by (log units)
+//   invalid:  kWorstValid - severity / 8 in [kWorstValid - 1, kWorstValid): bounded, below every
+//   valid
+//             design, graded by how far the rules are missed
+// A design that satisfies the rules but on which some layer fits no tiling counts as invalid too,
+// with the full grade.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/archive.h"
+#include "hw/cost.h"
+#include "hw/space.h"
+#include "rl/environment.h"
+#include "search/objective.h"
+
+namespace rhnas::search {
+
+// What was proposed so far, over all networks.
+struct Proposals {
+  int64_t total = 0, valid = 0;
+  std::array<int64_t, hw::kRuleCount> by_rule{};  // proposals that broke each rule (may be several)
+  std::array<std::string, hw::kRuleCount> sample;  // one invalid proposal a rule, with its reason
+  int64_t unmappable = 0;                          // valid, but a layer fits no tiling
+};
+
+class HardwareEnvironment : public rl::Environment {
+ public:
+  static constexpr double kWorstValid = -3.0;
+
+  struct Setup {
+    hw::HwSpace space;
+    hw::Limits limits;
+    hw::Config reference;  // the default accelerator on this platform
+    const hw::CostTable* table = nullptr;
+    Objective objective = Objective::kEdp;
+    double latency_max = 0;  // cycles; 0: none
+  };
+  HardwareEnvironment(Setup setup, engine::ThreadPool& pool);
+
+  // The network to design for. Forgets what was evaluated for another one; the incumbent stays and
+  // is evaluated anew.
+  void SetNetwork(const std::vector<hw::Layer>& layers);
+
+  // rl::Environment
+  const std::vector<int>& action_sizes() const override { return sizes_; }
+  int observation_size() const override { return kObservation; }
+  void Reset(engine::Rng& rng) override;
+  void Observe(float* observation) const override;
+  rl::StepResult Act(const int* action, engine::Rng& rng) override;
+
+  // The best valid design for the current network so far; the reference itself until one beats it
+  // (it always satisfies an area cap of 1.0), unless the reference breaks the limits: then none at
+  // first.
+  bool has_best() const { return best_valid_; }
+  const hw::Config& best() const { return best_; }
+  const DesignCost& best_cost() const { return best_cost_; }
+  const DesignCost& reference_cost() const { return reference_cost_; }
+  double best_reward() const { return best_reward_; }
+
+  const Proposals& proposals() const { return proposals_; }
+  int64_t evaluations() const { return evaluations_; }
+
+  void Save(engine::ArchiveWriter& archive, const std::string& prefix) const;
+  // REQUIRES: SetNetwork was called with the network of the time of Save.
+  engine::Status Load(engine::ArchiveReader& archive, const std::string& prefix);
+
+ private:
+  static constexpr int kObservation = 8;
+  double Reward(const DesignCost& cost) const;
+  double Propose(const std::vector<int>& index);
+  void Consider(const hw::Config& config, const DesignCost& cost, double reward);
+
+  Setup setup_;
+  engine::ThreadPool& pool_;
+  std::vector<int> sizes_;
+  Workload workload_;
+  uint64_t network_hash_ = 0;
+  std::array<float, kObservation> observation_{};
+  DesignCost reference_cost_;
+  hw::Config best_;
+  DesignCost best_cost_;
+  double best_reward_ = 0;
+  bool best_valid_ = false;
+  std::map<int64_t, double> memo_;  // reward by point, for the current network
+  Proposals proposals_;
+  int64_t evaluations_ = 0;
+};
+
+}  // namespace rhnas::search

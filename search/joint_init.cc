@@ -1,0 +1,189 @@
+// Opens data and tables, checks the constraints, builds all parts of a joint search.
+
+#include <algorithm>
+#include <cmath>
+
+#include "search/feasibility.h"
+#include "search/joint_state.h"
+#include "search/layers.h"
+
+namespace rhnas::search {
+
+using engine::Result;
+using engine::Status;
+
+namespace {
+
+// Streams of the seed, one for each use, so that no part shifts another's draws.
+enum Stream : uint64_t { kWeights = 1, kPaths, kArchitecture, kAgent, kLoader };
+
+// Shares of the training images: weights and architecture as FBNet (80/20), of what the validation
+// part leaves. The validation images are never trained on, not even by the final training.
+constexpr double kWeightShare = 0.72, kArchShare = 0.18, kValidationShare = 0.10;
+
+// What suits each data set: objects in colour photographs may be mirrored and shifted by four
+// pixels (He et al. 2016); digits must not be mirrored.
+nn::Augmentation AugmentationFor(const std::string& dataset, int height) {
+  nn::Augmentation augmentation;
+  augmentation.pad_crop = height / 8;
+  augmentation.flip = dataset != "mnist";
+  return augmentation;
+}
+
+// The default accelerator belongs to the platform: it has the platform's bus. The tag field is no
+// design parameter; it is as wide as that bus needs (R7).
+hw::Config DefaultOnBus(const hw::Config& published, int bus_bits) {
+  hw::Config config = published;
+  if (bus_bits != 0) config.bus_bits = config.dpi_data_bits = bus_bits;
+  while (!hw::Check(config).ok && config.vme_tag_bits < 32) ++config.vme_tag_bits;
+  return config;
+}
+
+}  // namespace
+
+Status JointSearch::Impl::Init() {
+  const SearchOptions& o = options;
+  if (o.energy_table.empty()) {
+    table = hw::DefaultCostTable();
+  } else {
+    Result<std::string> text = engine::ReadFile(o.energy_table);
+    if (!text.ok()) return text.status();
+    hw::Result<hw::CostTable> parsed = hw::ParseCostTable(*text, o.energy_table);
+    if (!parsed.ok()) return Status::Error("%s", parsed.error().c_str());
+    table = std::move(*parsed);
+  }
+
+  Result<nn::DataPair> opened =
+      nn::OpenData({o.dataset, o.data_dir, o.seed, o.train_size, o.test_size});
+  if (!opened.ok()) return opened.status();
+  data = std::move(*opened);
+
+  nn::SpaceOptions space_options;
+  space_options.width = o.width;
+  space_options.always_pw = o.always_pw;
+  space_options.classes = data.train->classes();
+  space_options.resolution = data.train->height();
+  space_options.channels = data.train->channels();
+  Result<nn::Space> found = nn::FindSpace(o.space, space_options);
+  if (!found.ok()) return found.status();
+  space = std::move(*found);
+  if (space.searchable().empty()) {
+    return Status::Error(
+        "space %s holds a single network: there is nothing to search; see 'rhnas train'",
+        o.space.c_str());
+  }
+
+  hw::Result<hw::Config> published = hw::FindConfig("default");
+  if (!published.ok()) return Status::Error("%s", published.error().c_str());
+  default_hw = DefaultOnBus(*published, o.bus_bits);
+  const double default_area = hw::AreaUm2(default_hw, table);
+  if (o.area_max > 0) limits.area_max_um2 = o.area_max * default_area;
+  if (!o.board.empty()) {
+    hw::Result<hw::Board> board = hw::FindBoard(o.board);
+    if (!board.ok()) return Status::Error("%s", board.error().c_str());
+    limits.board = *board;
+  }
+  current_hw = default_hw;
+  if (!searches_hardware()) {
+    hw::Result<hw::Config> fixed = hw::FindConfig(o.fixed_hw);
+    if (!fixed.ok()) return Status::Error("%s", fixed.error().c_str());
+    current_hw = o.fixed_hw == "default" ? default_hw : *fixed;
+    const hw::Verdict verdict = hw::Check(current_hw, limits);
+    if (!verdict.ok) {
+      return Status::Error("accelerator %s cannot be built: %s", o.fixed_hw.c_str(),
+                           verdict.ToString().c_str());
+    }
+  }
+
+  hw::SpaceOptions hw_options;
+  hw_options.bus_bits = o.bus_bits;
+  hw_options.derived_tags = true;
+  hw::Result<hw::HwSpace> hw_space = hw::FindHwSpace(o.hw_space, hw_options);
+  if (!hw_space.ok()) return Status::Error("%s", hw_space.error().c_str());
+
+  FeasibilityQuestion question;
+  question.space = searches_hardware() ? &*hw_space : nullptr;
+  question.reference = current_hw;
+  question.limits = limits;
+  question.area_max = o.area_max;
+  question.default_area_um2 = default_area;
+  question.networks = &space;
+  question.latency_max = o.latency_max;
+  question.table = &table;
+  const Status feasible = CheckFeasible(question, pool);
+  if (!feasible.ok()) return feasible;
+
+  // Data loaders.
+  const std::vector<std::vector<int>> parts =
+      nn::SplitIndices(data.train->size(), {kWeightShare, kArchShare, kValidationShare}, o.seed);
+  auto loader = [&](const nn::DataSet& set, std::vector<int> indices, bool training,
+                    uint64_t stream) {
+    nn::Loader::Options loader_options;
+    loader_options.indices = std::move(indices);
+    loader_options.batch = o.batch;
+    loader_options.shuffle = training;
+    loader_options.drop_last = training;
+    if (training) loader_options.augmentation = AugmentationFor(o.dataset, set.height());
+    loader_options.seed = engine::Rng(o.seed, kLoader).Split(stream).NextU64();
+    return std::make_unique<nn::Loader>(set, data.mean, data.stddev, std::move(loader_options));
+  };
+  const size_t smallest = std::min(parts[0].size(), parts[1].size());
+  if (smallest < static_cast<size_t>(o.batch)) {
+    return Status::Error(
+        "--batch %d is larger than the %zu training images of one part of %s (%d in all are split "
+        "72/18/10 "
+        "for weights, architecture, validation): lower --batch or raise --train-size",
+        o.batch, smallest, o.dataset.c_str(), data.train->size());
+  }
+  weight_data = loader(*data.train, parts[0], true, 1);
+  arch_data = loader(*data.train, parts[1], true, 2);
+  validation_data = loader(*data.train, parts[2], false, 3);
+  std::vector<int> both = parts[0];
+  both.insert(both.end(), parts[1].begin(), parts[1].end());
+  std::sort(both.begin(), both.end());
+  training_data = loader(*data.train, both, true, 4);
+  std::vector<int> all_test(static_cast<size_t>(data.test->size()));
+  for (size_t i = 0; i < all_test.size(); ++i) all_test[i] = static_cast<int>(i);
+  test_data = loader(*data.test, all_test, false, 5);
+
+  // Network side.
+  path_rng = engine::Rng(o.seed, kPaths);
+  arch_rng = engine::Rng(o.seed, kArchitecture);
+  agent_rng = engine::Rng(o.seed, kAgent);
+  net = std::make_unique<nn::Supernet>(space, engine::Rng(o.seed, kWeights));
+  engine::SgdOptions sgd;
+  sgd.momentum = 0.9f;
+  sgd.weight_decay = o.weight_decay;
+  weight_optimizer = std::make_unique<engine::Sgd>(net->weights(), sgd);
+  engine::AdamOptions adam;  // betas of Auto-NBA's architecture optimiser
+  adam.beta1 = 0.5f;
+  adam.beta2 = 0.999f;
+  arch_optimizer = std::make_unique<engine::Adam>(net->arch(), adam);
+  lambda = o.lambda;
+
+  // Hardware side.
+  HardwareEnvironment::Setup setup;
+  setup.space = std::move(*hw_space);
+  setup.limits = limits;
+  setup.reference = default_hw;
+  setup.table = &table;
+  setup.objective = o.objective;
+  setup.latency_max = o.latency_max;
+  environment = std::make_unique<HardwareEnvironment>(std::move(setup), pool);
+  rl::AgentOptions agent_options;
+  agent_options.name = o.agent;
+  agent_options.seed = o.seed;
+  Result<std::unique_ptr<rl::Agent>> made = rl::MakeAgent(agent_options, *environment, pool);
+  if (!made.ok()) return made.status();
+  agent = std::move(*made);
+
+  // The scale is that of the default accelerator for every run, so that lambda means the same on
+  // another.
+  const hw::CostModel reference(default_hw, table);
+  Result<SlotCosts> reference_costs = CostsOfSlots(space, reference, pool);
+  if (!reference_costs.ok()) return reference_costs.status();
+  scale = UniformMixture(*reference_costs);
+  return AdoptAccelerator();
+}
+
+}  // namespace rhnas::search

@@ -1,0 +1,42 @@
+// What the search minimises, and the cost of a whole design (a network on an accelerator).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/status.h"
+#include "engine/threads.h"
+#include "hw/cost.h"
+
+namespace rhnas::search {
+
+enum class Objective { kLatency, kEnergy, kEdp };
+const char* ObjectiveName(Objective objective);  // "latency", "energy", "edp"
+// Unknown: an error that lists the three.
+engine::Result<Objective> ParseObjective(const std::string& name);
+
+// One network on one accelerator.
+struct DesignCost {
+  int64_t latency_cycles = 0;
+  double energy_pj = 0, edp_pj_cycles = 0, area_um2 = 0;
+  int64_t dram_bytes = 0;
+};
+
+// cycles, pJ or pJ cycles.
+double ObjectiveValue(Objective objective, const DesignCost& cost);
+
+// A network's layers with equal shapes counted once: what is evaluated when thousands of
+// accelerators are tried on the same network.
+struct Workload {
+  explicit Workload(const std::vector<hw::Layer>& layers);
+  std::vector<hw::Layer> unique;
+  std::vector<int> count;  // how often unique[i] occurs
+};
+
+// Sum over the workload, layers in parallel; the sum is taken in order, so it does not depend on
+// threads. Empty when the configuration is invalid or a layer fits no tiling; `why` says which.
+std::optional<DesignCost> Evaluate(const hw::CostModel& model, const Workload& workload,
+                                   engine::ThreadPool& pool, std::string* why = nullptr);
+
+}  // namespace rhnas::search
