@@ -223,7 +223,7 @@ Flag& FlagSet::Choice(const std::string& name, std::string* value,
 Flag& FlagSet::List(const std::string& name, const std::string& placeholder,
                     std::vector<std::string>* values, const std::string& help) {
   Flag& flag = Add(Flag::Kind::kList, name, placeholder, help);
-  flag.kept = false;
+  flag.storage = Flag::Storage::kNone;
   flag.get = [] { return std::string(); };
   flag.set = [values](const std::string& text) {
     values->push_back(text);

@@ -30,13 +30,19 @@ struct Flag {
   std::vector<std::string> choices;
   std::string help, group;
   bool given = false;  // on this command line
-  bool kept = true;    // a setting of the run: part of config.json, fixed when it is resumed
+  // Part of a run's config.json: fixed for the whole run; kept, but another value may be given when
+  // the run is resumed, because no result depends on it; not part of it.
+  enum class Storage { kFixed, kKept, kNone };
+  Storage storage = Storage::kFixed;
   std::function<engine::Status(const std::string&)> set;
   std::function<std::string()> get;
 
-  // May differ when a run is resumed, because no result depends on it (threads, folders).
   Flag& MayChange() {
-    kept = false;
+    storage = Storage::kKept;
+    return *this;
+  }
+  Flag& NotStored() {
+    storage = Storage::kNone;
     return *this;
   }
 };

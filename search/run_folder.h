@@ -1,0 +1,76 @@
+// The folder a run leaves: config.json (every setting), log.csv (a row an epoch), checkpoint,
+// result.json, vta_config.json, network.txt. What can be wrong with it (not writable, not empty,
+// disk full, in use) is found before the work starts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/status.h"
+#include "search/flags.h"
+
+namespace rhnas::search {
+
+class RunFolder {
+ public:
+  static constexpr char kConfig[] = "config.json";
+  static constexpr char kLog[] = "log.csv";
+  static constexpr char kResult[] = "result.json";
+  static constexpr char kHardware[] = "vta_config.json";
+  static constexpr char kNetwork[] = "network.txt";
+  static constexpr char kCheckpoint[] = "checkpoint";
+
+  RunFolder() = default;
+  ~RunFolder();
+  RunFolder(RunFolder&& other) noexcept;
+  RunFolder& operator=(RunFolder&& other) noexcept;
+
+  // Makes a new folder with its parents, or takes an empty one; tries to write in it.
+  static engine::Result<RunFolder> Create(const std::string& path);
+  // Opens the folder of a run for going on; it must hold config.json and a checkpoint.
+  static engine::Result<RunFolder> Open(const std::string& path);
+  // The first of `base`, `base`-2, `base`-3, .. that does not exist.
+  static std::string FirstFree(const std::string& base);
+
+  const std::string& path() const { return path_; }
+  std::string File(const std::string& name) const { return path_ + "/" + name; }
+  bool Has(const std::string& name) const;
+  engine::Status Write(const std::string& name, const std::string& text) const;
+  // An error when the disk has fewer bytes left.
+  engine::Status RequireSpace(uint64_t bytes) const;
+  uint64_t FileSize(const std::string& name) const;  // 0: none
+  // Removes the folder again if Create made it and nothing was put into it.
+  void Discard();
+
+ private:
+  engine::Status Lock();
+  engine::Status TryWriting() const;
+  std::string path_;
+  std::vector<std::string> made_;  // folders that Create made, innermost last
+  int lock_ = -1;                  // open while this process owns the folder
+};
+
+// log.csv: kept in step with the checkpoint. A row's first two fields (epoch, phase) name it; when
+// a resumed run writes a row that is already there, that one and all behind it are replaced.
+class RunLog {
+ public:
+  // Reads what is there; a last line without its end (a crash) is dropped.
+  static engine::Result<RunLog> Open(const std::string& path, const std::string& header);
+  engine::Status Add(const std::string& row);
+  const std::vector<std::string>& rows() const { return rows_; }
+
+ private:
+  engine::Status Rewrite() const;
+  std::string path_, header_;
+  std::vector<std::string> rows_;
+};
+
+// config.json of a run: version, commit, command, command line, seed, and all stored flags.
+std::string ConfigText(const FlagSet& flags, const std::string& command,
+                       const std::vector<std::string>& command_line, uint64_t seed);
+// Sets the flags as config.json says. A fixed flag that was given on this command line with another
+// value is an error; `warning` tells when another version wrote the file.
+engine::Status ApplyConfig(const std::string& text, const std::string& path,
+                           const std::string& command, FlagSet* flags, std::string* warning);
+
+}  // namespace rhnas::search

@@ -1,0 +1,16 @@
+// SIGINT and SIGTERM as a flag that long work reads between steps, so that it can save and leave.
+#pragma once
+
+#include <atomic>
+
+namespace rhnas::search {
+
+// From here on the first SIGINT or SIGTERM sets the flag that is returned; the second ends the
+// process at once with 128 + its number (files are replaced whole, so none is left half-written).
+// SIGPIPE and SIGXFSZ become write errors: a closed terminal or a size limit must not cost the run.
+const std::atomic<bool>& InstallStopSignals();
+
+// The signal that set the flag, 0 when none did.
+int StopSignal();
+
+}  // namespace rhnas::search
