@@ -1,21 +1,19 @@
 # rhnas: plain make, a C++17 compiler and nothing else. `make help` lists the targets.
-#
-# Settings: CXX, CXXFLAGS_EXTRA, BUILD (folder), SAN=address|undefined|thread, FILTER (gtest filter),
-# ROOM (one folder's tests: engine nn hw rl search).
 
 BUILD ?= build
-# Optimisation and warnings. -ffp-contract=off: the same bits everywhere; fused multiply-add only where a
-# kernel asks for it.
-OPT ?= -O2 -g1
+CXX ?= g++
+# -ffp-contract=off: the same bits everywhere; fused multiply-add only where a kernel asks for it.
+OPT ?= -O2
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-BASE_FLAGS = -std=c++17 $(OPT) -ffp-contract=off -pthread -I. $(WARN) $(CXXFLAGS_EXTRA)
-LIB_FLAGS = $(BASE_FLAGS) -fno-exceptions -fno-rtti -fvisibility=hidden
-TEST_FLAGS = $(BASE_FLAGS)
-LINK_FLAGS = -pthread $(LDFLAGS_EXTRA)
-ifdef SAN
-  BASE_FLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null)
+BASE_FLAGS = -std=c++17 $(OPT) -ffp-contract=off -pthread -I. $(WARN) $(EXTRA)
+LIB_FLAGS = $(BASE_FLAGS) -fno-exceptions -fno-rtti
+LINK_FLAGS = -pthread $(EXTRA_LINK)
+ifneq ($(SAN),)
+  OPT = -O1 -g -fno-omit-frame-pointer
+  BASE_FLAGS += -fsanitize=$(SAN) -fno-sanitize-recover=all
   LINK_FLAGS += -fsanitize=$(SAN)
-  BUILD := $(BUILD)-$(SAN)
+  override BUILD := $(BUILD)-$(SAN)
 endif
 
 ROOMS = engine nn hw rl search
@@ -25,16 +23,16 @@ SOURCES_hw = $(wildcard hw/*.cc)
 SOURCES_rl = $(wildcard rl/*.cc)
 SOURCES_search = $(filter-out search/main.cc,$(wildcard search/*.cc))
 SOURCES = $(foreach room,$(ROOMS),$(SOURCES_$(room)))
-objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(1))
 TEST_SOURCES = $(wildcard tests/*_test.cc)
-# What a room's tests may link: the picture of who knows whom, enforced by the linker.
+objects = $(patsubst %.cc,$(BUILD)/obj/%.o,$(1))
+# What a room's tests may link: who knows whom, enforced by the linker.
 NEEDS_engine = engine
 NEEDS_nn = nn engine
 NEEDS_hw = hw
 NEEDS_rl = rl engine
 NEEDS_search = search nn hw rl engine
 
-all: $(BUILD)/rhnas $(BUILD)/librhnas.a
+all: $(BUILD)/rhnas $(BUILD)/librhnas.a ## build the program and the library
 
 $(BUILD)/librhnas.a: $(call objects,$(SOURCES))
 	@rm -f $@
@@ -44,26 +42,87 @@ $(BUILD)/rhnas: $(call objects,search/main.cc) $(BUILD)/librhnas.a
 	$(CXX) -o $@ $^ $(LINK_FLAGS)
 
 $(BUILD)/obj/tests/%.o: tests/%.cc
-	@mkdir -p $(dir $@)
-	$(CXX) $(TEST_FLAGS) -MMD -MP -c -o $@ $<
+	@mkdir -p $(@D)
+	$(CXX) $(BASE_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/bench/%.o: bench/%.cc
+	@mkdir -p $(@D)
+	$(CXX) $(BASE_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/search/version.o: EXTRA += $(if $(COMMIT),-DRHNAS_COMMIT='"$(COMMIT)"')
 
 $(BUILD)/obj/%.o: %.cc
-	@mkdir -p $(dir $@)
+	@mkdir -p $(@D)
 	$(CXX) $(LIB_FLAGS) -MMD -MP -c -o $@ $<
 
-# Tests of all rooms in one program; of one room, linked only with the rooms it may know.
+run: $(BUILD)/rhnas ## the main job: a joint search on the embedded default, under 2 minutes on 2 cores
+	$(BUILD)/rhnas search
+
+deps: ## install what the tests need (GoogleTest), if it is missing
+	@sh tests/install_deps.sh $(CXX)
+
+# --- Tests ---
+
+# `make -j deps test`: nothing of the tests is compiled before deps is done.
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+$(call objects,$(TEST_SOURCES)): | deps
+endif
+
+RHNAS_TESTS = RHNAS_PROGRAM=$(BUILD)/rhnas $(BUILD)/rhnas_tests
+
 $(BUILD)/rhnas_tests: $(call objects,$(TEST_SOURCES)) $(BUILD)/librhnas.a
 	$(CXX) -o $@ $^ -lgtest -lgtest_main $(LINK_FLAGS)
+
+test: $(BUILD)/rhnas_tests $(BUILD)/rhnas ## all quick tests; FILTER=pattern narrows them
+	$(RHNAS_TESTS) --gtest_brief=1 --gtest_filter='$(or $(FILTER),*):-Slow*'
+
+test-slow: $(BUILD)/rhnas_tests $(BUILD)/rhnas ## the tests that take over 10 s each
+	$(RHNAS_TESTS) --gtest_brief=1 --gtest_filter='Slow*'
 
 $(BUILD)/$(ROOM)_tests: $(call objects,$(wildcard tests/$(ROOM)_*_test.cc)) $(call objects,$(foreach room,$(NEEDS_$(ROOM)),$(SOURCES_$(room))))
 	$(CXX) -o $@ $^ -lgtest -lgtest_main $(LINK_FLAGS)
 
-test-room: $(BUILD)/$(ROOM)_tests
+test-room: $(BUILD)/$(ROOM)_tests ## tests of one folder: make test-room ROOM=hw; links only what it may know
 	$(BUILD)/$(ROOM)_tests --gtest_brief=1 $(if $(FILTER),--gtest_filter='$(FILTER)')
+
+# --- Benchmarks ---
+
+BENCHES = $(patsubst bench/%.cc,$(BUILD)/%,$(wildcard bench/bench_*.cc))
+# bench_conv needs nothing; the others use Google Benchmark.
+$(BUILD)/bench_conv: $(call objects,bench/bench_conv.cc) $(BUILD)/librhnas.a
+	$(CXX) -o $@ $^ $(LINK_FLAGS)
+$(filter-out $(BUILD)/bench_conv,$(BENCHES)): $(BUILD)/bench_%: $(BUILD)/obj/bench/bench_%.o $(BUILD)/librhnas.a
+	$(CXX) -o $@ $^ -lbenchmark $(LINK_FLAGS)
+
+bench: ## build the benchmarks (needs Google Benchmark: package libbenchmark-dev)
+	@printf '#include <benchmark/benchmark.h>\n' | $(CXX) -E -x c++ - >/dev/null 2>&1 || \
+	  { echo "make bench needs Google Benchmark: install libbenchmark-dev (or your system's name for it)"; exit 1; }
+	$(MAKE) $(BENCHES)
+
+# --- House-keeping ---
+
+format: ## format all sources
+	clang-format -i $$(git ls-files '*.cc' '*.h' '*.inl')
+
+check-format: ## fail if a file is not formatted
+	@clang-format --dry-run -Werror $$(git ls-files '*.cc' '*.h' '*.inl')
+
+PREFIX ?= /usr/local
+install: all ## install program, library and headers under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(BUILD)/rhnas $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(BUILD)/librhnas.a $(DESTDIR)$(PREFIX)/lib/
+	for room in $(ROOMS); do install -d $(DESTDIR)$(PREFIX)/include/rhnas/$$room; \
+	  install -m 644 $$room/*.h $(DESTDIR)$(PREFIX)/include/rhnas/$$room/; done
+
+clean: ## remove the build folder
+	rm -rf $(BUILD)
+
+help: ## this list
+	@echo "Targets:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+	@echo "Settings: CXX=clang++  BUILD=folder  OPT='-O2'  SAN=address|undefined|thread  FILTER=pattern  ROOM=folder"
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-clean:
-	rm -rf $(BUILD)
-
-.PHONY: all test-room clean
+.PHONY: all run deps test test-slow test-room bench format check-format install clean help
