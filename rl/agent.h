@@ -44,13 +44,18 @@ struct AgentOptions {
   float entropy_weight = 0.01f;  // anneals linearly to entropy_final over anneal_steps
   float entropy_final = 0.001f;
   int64_t anneal_steps = 0;             // 0: constant entropy_weight
+  bool normalize_advantage = true;      // to unit scale, so that rewards need no unit
   float baseline_decay = 0.9f;          // moving-average baseline (reinforce)
   float gamma = 0.99f, lambda = 0.95f;  // discount; GAE (a2c)
+  int rollout = 0;                      // a2c: steps per update; 0: one update a round
   float value_weight = 0.5f, clip_norm = 0.5f;
-  float epsilon = 0.1f, q_step = 0.1f;  // qlearning
+  float q_step = 0.1f;   // qlearning: step towards the target
+  float epsilon = 0.1f;  // qlearning: anneals to epsilon_final over anneal_steps
+  float epsilon_final = 0.1f;
   uint64_t seed = 1;
 };
-// Unknown name: an error that lists the agents. The environment gives the sizes.
+// Errors: unknown name (lists the agents, suggests the nearest), an option out of its range, a
+// problem too large for a table. The environment gives the sizes.
 engine::Result<std::unique_ptr<Agent>> MakeAgent(const AgentOptions& options,
                                                  const Environment& environment,
                                                  engine::ThreadPool& pool);

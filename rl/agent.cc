@@ -1,0 +1,114 @@
+#include "rl/agent.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "rl/actor_critic.h"
+#include "rl/q_learning.h"
+#include "rl/random_search.h"
+#include "rl/reinforce.h"
+
+namespace rhnas::rl {
+
+namespace {
+
+using engine::Status;
+
+// Levenshtein distance, for suggestions.
+size_t EditDistance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+Status UnknownAgent(const std::string& name) {
+  std::string list, nearest;
+  for (const std::string& known : AgentNames()) {
+    list += (list.empty() ? "" : ", ") + known;
+    if (nearest.empty() || EditDistance(name, known) < EditDistance(name, nearest)) nearest = known;
+  }
+  return Status::Error("unknown agent \"%s\"; did you mean \"%s\"? Agents: %s", name.c_str(),
+                       nearest.c_str(), list.c_str());
+}
+
+Status NotIn(const char* option, double value, const char* range) {
+  return Status::Error("agent option %s is %g, expected %s", option, value, range);
+}
+
+Status CheckOptions(const AgentOptions& o) {
+  if (o.hidden < 1 || o.hidden > 4096) return NotIn("hidden", o.hidden, "1 to 4096");
+  if (o.layers < 0 || o.layers > 16) return NotIn("layers", o.layers, "0 to 16");
+  if (o.batch < 1) return NotIn("batch", o.batch, "1 or more");
+  if (o.anneal_steps < 0) {
+    return NotIn("anneal_steps", static_cast<double>(o.anneal_steps), "0 or more");
+  }
+  if (o.rollout < 0) return NotIn("rollout", o.rollout, "0 or more");
+  struct Range {
+    const char* name;
+    float value, low, high;
+    const char* text;
+  };
+  const float huge = 1e6f;
+  for (const Range& range : {
+           Range{"learning_rate", o.learning_rate, 0, 1, "0 to 1"},
+           Range{"entropy_weight", o.entropy_weight, 0, huge, "0 to 1e6"},
+           Range{"entropy_final", o.entropy_final, 0, huge, "0 to 1e6"},
+           Range{"baseline_decay", o.baseline_decay, 0, 0.99999f, "0 to 0.99999"},
+           Range{"gamma", o.gamma, 0, 1, "0 to 1"},
+           Range{"lambda", o.lambda, 0, 1, "0 to 1"},
+           Range{"value_weight", o.value_weight, 0, huge, "0 to 1e6"},
+           Range{"clip_norm", o.clip_norm, 1e-6f, huge, "1e-6 to 1e6"},
+           Range{"q_step", o.q_step, 0, 1, "0 to 1"},
+           Range{"epsilon", o.epsilon, 0, 1, "0 to 1"},
+           Range{"epsilon_final", o.epsilon_final, 0, 1, "0 to 1"},
+       }) {
+    // Written so that not-a-number fails, too.
+    if (!(range.value >= range.low && range.value <= range.high)) {
+      return NotIn(range.name, static_cast<double>(range.value), range.text);
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+std::vector<std::string> AgentNames() { return {"reinforce", "a2c", "qlearning", "random"}; }
+
+engine::Result<std::unique_ptr<Agent>> MakeAgent(const AgentOptions& options,
+                                                 const Environment& environment,
+                                                 engine::ThreadPool& pool) {
+  const std::vector<std::string> names = AgentNames();
+  if (std::find(names.begin(), names.end(), options.name) == names.end()) {
+    return UnknownAgent(options.name);
+  }
+  const Status checked = CheckOptions(options);
+  if (!checked.ok()) return checked;
+  std::unique_ptr<Agent> agent;
+  if (options.name == "reinforce") {
+    agent = std::make_unique<Reinforce>(options, environment, pool);
+  } else if (options.name == "a2c") {
+    agent = std::make_unique<ActorCritic>(options, environment, pool);
+  } else if (options.name == "random") {
+    agent = std::make_unique<RandomSearch>(options);
+  } else {
+    if (QLearning::Entries(environment) > QLearning::kMaxEntries) {
+      return Status::Error(
+          "agent qlearning keeps a table of at most %lld entries and this problem has more; use "
+          "reinforce or a2c",
+          static_cast<long long>(QLearning::kMaxEntries));
+    }
+    agent = std::make_unique<QLearning>(options, environment);
+  }
+  return agent;
+}
+
+}  // namespace rhnas::rl

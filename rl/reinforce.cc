@@ -1,0 +1,88 @@
+#include "rl/reinforce.h"
+
+#include "engine/check.h"
+#include "rl/policy_gradient.h"
+
+namespace rhnas::rl {
+
+namespace {
+
+PolicyOptions PolicyOf(const AgentOptions& options) {
+  PolicyOptions policy;
+  policy.hidden = options.hidden;
+  policy.layers = options.layers;
+  return policy;
+}
+
+}  // namespace
+
+Reinforce::Reinforce(const AgentOptions& options, const Environment& environment,
+                     engine::ThreadPool& pool)
+    : options_(options),
+      pool_(pool),
+      tape_(pool),
+      init_(options.seed),
+      policy_(environment, PolicyOf(options), init_),
+      adam_(policy_.parameters(), engine::AdamOptions()) {}
+
+double Reinforce::Baseline(double first) const {
+  return baseline_weight_ > 0 ? baseline_sum_ / baseline_weight_ : first;
+}
+
+RoundStats Reinforce::Round(Environment& environment, int64_t max_steps, engine::Rng& rng) {
+  rollout_.Clear();
+  Actor actor(policy_, tape_);
+  Player(environment, rng).Gather(actor, max_steps, options_.batch, &rollout_);
+  RoundStats stats;
+  CountReturns(rollout_, &stats);
+  FinishStats(&stats);
+  if (rollout_.complete_rows > 0) Update(&stats);
+  steps_ += rollout_.rows;
+  return stats;
+}
+
+void Reinforce::Update(RoundStats* stats) {
+  const int rows = rollout_.complete_rows;
+  std::vector<double> advantages = ReturnsToGo(rollout_, static_cast<double>(options_.gamma));
+  advantages.resize(static_cast<size_t>(rows));
+  const double mean = MomentsOf(advantages).mean;
+  stats->baseline = Baseline(mean);
+  for (double& advantage : advantages) advantage -= stats->baseline;
+  if (options_.normalize_advantage) NormalizeScale(&advantages);
+  const double decay = static_cast<double>(options_.baseline_decay);
+  baseline_sum_ = decay * baseline_sum_ + (1 - decay) * mean;
+  baseline_weight_ = decay * baseline_weight_ + (1 - decay);
+
+  tape_.Reset();
+  adam_.ZeroGrad();
+  const ActionTerms terms =
+      policy_.Evaluate(tape_, rollout_.observations.data(), rows,
+                       rollout_.masked ? rollout_.masks.data() : nullptr, rollout_.actions.data());
+  stats->entropy = static_cast<double>(tape_.value(terms.entropy)[0]);
+  tape_.Backward(PolicyLoss(tape_, terms, advantages, EntropyWeight(options_, steps_)));
+  stats->gradient_norm =
+      static_cast<double>(engine::ClipGradNorm(adam_.parameters(), options_.clip_norm));
+  adam_.Step(options_.learning_rate, pool_);
+}
+
+std::vector<int> Reinforce::Greedy(const Environment& environment) {
+  return GreedyFor(environment, policy_, tape_);
+}
+
+void Reinforce::Save(engine::ArchiveWriter& archive, const std::string& prefix) const {
+  policy_.Save(archive, prefix);
+  adam_.Save(archive, prefix + "adam/");
+  archive.Put(prefix + "baseline_sum", baseline_sum_);
+  archive.Put(prefix + "baseline_weight", baseline_weight_);
+  archive.Put(prefix + "steps", steps_);
+}
+
+void Reinforce::Load(engine::ArchiveReader& archive, const std::string& prefix) {
+  policy_.Load(archive, prefix);
+  adam_.Load(archive, prefix + "adam/");
+  archive.Get(prefix + "baseline_sum", &baseline_sum_);
+  archive.Get(prefix + "baseline_weight", &baseline_weight_);
+  archive.Get(prefix + "steps", &steps_);
+}
+
+}  // namespace rhnas::rl

@@ -1,0 +1,49 @@
+// REINFORCE (Williams 1992) in batches, with a moving-average baseline, entropy bonus, optional
+// masks and normalised advantages: the hardware agent of RHNAS, critic-free and one-step there, but
+// good for whole episodes.
+//
+// The baseline is a true exponential average, baseline = decay baseline + (1 - decay) batch mean,
+// corrected for its start from zero as Adam corrects its moments, and a batch is judged by the
+// baseline of the batches before it (the first by its own mean).
+#pragma once
+
+#include "engine/optimizer.h"
+#include "engine/tape.h"
+#include "rl/agent.h"
+#include "rl/policy.h"
+#include "rl/rollout.h"
+
+namespace rhnas::rl {
+
+class Reinforce : public Agent {
+ public:
+  // REQUIRES: options that MakeAgent accepts.
+  Reinforce(const AgentOptions& options, const Environment& environment, engine::ThreadPool& pool);
+
+  const char* name() const override { return "reinforce"; }
+  // Episodes that max_steps cuts off count as steps but teach nothing: their return is not known.
+  RoundStats Round(Environment& environment, int64_t max_steps, engine::Rng& rng) override;
+  std::vector<int> Greedy(const Environment& environment) override;
+  void Save(engine::ArchiveWriter& archive, const std::string& prefix) const override;
+  void Load(engine::ArchiveReader& archive, const std::string& prefix) override;
+
+  Policy& policy() { return policy_; }
+
+ private:
+  void Update(RoundStats* stats);
+  // The moving average; `first` where there is none yet.
+  double Baseline(double first) const;
+
+  AgentOptions options_;
+  engine::ThreadPool& pool_;
+  engine::Tape tape_;
+  engine::Rng init_;  // before policy_: its start is drawn from it
+  Policy policy_;
+  engine::Adam adam_;
+  Rollout rollout_;
+  // Sums of the moving average and of its weights: the baseline is their quotient.
+  double baseline_sum_ = 0, baseline_weight_ = 0;
+  int64_t steps_ = 0;  // ever taken, for the entropy schedule
+};
+
+}  // namespace rhnas::rl
