@@ -1,0 +1,49 @@
+// What users write for a network, an accelerator or a table: a name, a file, a genotype.
+#pragma once
+
+#include <string>
+
+#include "engine/status.h"
+#include "hw/config.h"
+#include "hw/tables.h"
+#include "nn/space.h"
+#include "search/flags.h"
+
+namespace rhnas::search {
+
+// --network NAME|FILE|GENOTYPE with the options of its space.
+//
+// network.txt: the genotype's text on the first line, then one "KEY VALUE" line for each of the
+// space's options (width, always-pw, classes, resolution, channels), so that the file alone names
+// the network; # starts a comment. A run folder stands for its network.txt.
+struct NetworkArgument {
+  std::string text;
+  nn::SpaceOptions options;
+  // Declares --network, --width, --always-pw and, for networks that no data set sizes, --classes,
+  // --resolution, --channels.
+  void Declare(FlagSet* flags, bool sized_by_data);
+};
+
+std::string NetworkFileText(const std::string& genotype, const nn::SpaceOptions& options);
+engine::Status ParseNetworkFile(const std::string& text, const std::string& path,
+                                std::string* genotype, nn::SpaceOptions* options);
+
+// An argument that is wrong: a misspelt name is a usage error (exit code 2), a missing or damaged
+// file a failure (1).
+template <typename T>
+struct Argument {
+  engine::Result<T> value;
+  int exit_code = 0;
+};
+
+// Options on the command line win over those of the file.
+Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument, const FlagSet& flags);
+
+// --hw NAME|FILE; a run folder stands for its vta_config.json. bus_bits 0: as the configuration
+// says; otherwise the platform's bus, with a tag field as wide as that bus needs (R7).
+Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bits);
+
+// Empty path: the built-in table.
+engine::Result<hw::CostTable> LoadCostTable(const std::string& path);
+
+}  // namespace rhnas::search

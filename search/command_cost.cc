@@ -1,0 +1,156 @@
+// rhnas cost: what a network costs on an accelerator.
+#include "hw/cost.h"
+#include "hw/json.h"
+#include "search/arguments.h"
+#include "search/command.h"
+#include "search/layers.h"
+#include "search/report_json.h"
+#include "search/report_text.h"
+#include "search/search_flags.h"
+
+namespace rhnas::search {
+
+using engine::Format;
+using engine::Result;
+
+namespace {
+
+class CostCommand : public Command {
+ public:
+  const char* name() const override { return "cost"; }
+  const char* summary() const override { return "latency, energy and area of a network"; }
+  const char* usage() const override {
+    return "--network NAME|FILE|GENOTYPE [--hw NAME|FILE] [FLAGS]";
+  }
+  const char* notes() const override {
+    return "JSON keys: network, hw, hw_name, valid, macs, params, latency_cycles, energy_pj,\n"
+           "edp_pj_cycles, area_um2, dram_bytes, energy_parts, layers. A configuration that cannot "
+           "be built\n"
+           "gives its broken rules (verdicts) and exit code 1.";
+  }
+  const char* examples() const override {
+    return "  rhnas cost --network fbnet-a --hw default --per-layer\n"
+           "  rhnas cost --network runs/tiny-edp-s1 --hw runs/tiny-edp-s1/vta_config.json --json";
+  }
+
+  void Declare(FlagSet* flags) override {
+    flags->Group("What");
+    network_.Declare(flags, /*sized_by_data=*/false);
+    flags->Text("hw", "NAME|FILE", &hw_,
+                "accelerator: a preset, a vta_config.json or its run folder");
+    std::vector<std::string> buses = BusChoices();
+    buses.back() = "own";
+    flags->Choice("bus", &bus_, buses, "put it on a memory bus of so many bits; own: its own");
+    flags->Text("energy-table", "FILE", &table_,
+                "CSV of energies and areas instead of the built-in one");
+    flags->Switch("per-layer", &per_layer_,
+                  "a line for each layer (in JSON they are always there)");
+  }
+
+  int Run(const FlagSet& flags, const std::vector<std::string>& /*words*/,
+          Console* console) override {
+    const Argument<nn::Network> network = ResolveNetwork(network_, flags);
+    if (!network.value.ok()) {
+      return console->Fail(network.exit_code, network.value.status().message());
+    }
+    const Argument<hw::Config> config = ResolveHardware(hw_, bus_ == "own" ? 0 : BusBits(bus_));
+    if (!config.value.ok()) {
+      return console->Fail(config.exit_code, config.value.status().message());
+    }
+    const Result<hw::CostTable> table = LoadCostTable(table_);
+    if (!table.ok()) return console->Fail(table.status());
+
+    const std::vector<hw::Verdict> verdicts = hw::CheckAll(*config.value);
+    if (!verdicts.empty()) return Invalid(*network.value, *config.value, verdicts, console);
+    const std::vector<hw::Layer> layers =
+        ToHardwareLayers(nn::LayersOf(network.value->space, network.value->genotype));
+    std::string why;
+    const hw::CostModel model(*config.value, *table);
+    const std::optional<hw::NetworkCost> cost = model.Evaluate(layers, &why);
+    if (!cost) {
+      return console->Fail(kExitFailure,
+                           Format("%s cannot run on %s: %s", network.value->name.c_str(),
+                                  hw::ShortName(*config.value).c_str(), why.c_str()));
+    }
+    console->Print(console->json() ? Json(*network.value, *config.value, layers, *cost)
+                                   : Text(*network.value, *config.value, layers, *cost));
+    return kExitOk;
+  }
+
+ private:
+  static std::string Json(const nn::Network& network, const hw::Config& config,
+                          const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost) {
+    hw::JsonWriter json;
+    json.BeginObject();
+    json.Key("network").String(network.name);
+    json.Key("hw").Raw(hw::ToJson(config)).Key("hw_name").String(hw::ShortName(config));
+    json.Key("valid").Bool(true);
+    json.Key("macs").Int(nn::Macs(network.space, network.genotype));
+    json.Key("params").Int(nn::Params(network.space, network.genotype));
+    AddCost(
+        {cost.latency_cycles, cost.energy_pj, cost.edp_pj_cycles, cost.area_um2, cost.dram_bytes},
+        &json);
+    AddEnergyParts(cost.energy, &json);
+    AddLayers(layers, cost, &json);
+    json.EndObject();
+    return json.text() + "\n";
+  }
+
+  std::string Text(const nn::Network& network, const hw::Config& config,
+                   const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost) const {
+    const nn::Space& space = network.space;
+    const double share = 100 / cost.energy.total_pj();
+    std::string text;
+    if (per_layer_) text += LayerTable(layers, cost) + "\n";
+    text += Format("network      %s\n", network.name.c_str());
+    text += Format("             %s MACs, %s parameters, input %dx%dx%d, %d classes\n",
+                   Grouped(nn::Macs(space, network.genotype)).c_str(),
+                   Grouped(nn::Params(space, network.genotype)).c_str(), space.h, space.w, space.c,
+                   space.classes);
+    text += Format("accelerator  %s, valid, %d MACs a cycle\n", hw::ShortName(config).c_str(),
+                   config.macs_per_cycle());
+    text += Format("latency      %s cycles (%.1f%% of the MAC array used)\n",
+                   Grouped(cost.latency_cycles).c_str(),
+                   100 * static_cast<double>(cost.macs) /
+                       (static_cast<double>(cost.latency_cycles) * config.macs_per_cycle()));
+    text += Format(
+        "energy       %s (MAC %.0f%%, ALU %.0f%%, SRAM %.0f%%, DRAM %.0f%%, control "
+        "%.0f%%, leakage %.0f%%)\n",
+        EnergyText(cost.energy_pj).c_str(), cost.energy.mac_pj * share, cost.energy.alu_pj * share,
+        cost.energy.sram_pj * share, cost.energy.dram_pj * share, cost.energy.control_pj * share,
+        cost.energy.leakage_pj * share);
+    text += Format("EDP          %.5g pJ cycles\n", cost.edp_pj_cycles);
+    text += Format("area         %s\n", AreaText(cost.area_um2).c_str());
+    text += Format("DRAM         %s bytes\n", Grouped(cost.dram_bytes).c_str());
+    return text;
+  }
+
+  static int Invalid(const nn::Network& network, const hw::Config& config,
+                     const std::vector<hw::Verdict>& verdicts, Console* console) {
+    if (console->json()) {
+      hw::JsonWriter json;
+      json.BeginObject();
+      json.Key("network").String(network.name);
+      json.Key("hw").Raw(hw::ToJson(config)).Key("hw_name").String(hw::ShortName(config));
+      json.Key("valid").Bool(false);
+      AddVerdicts(verdicts, &json);
+      json.EndObject();
+      console->Print(json.text() + "\n");
+      return kExitFailure;
+    }
+    console->Note(
+        Format("rhnas cost: accelerator %s cannot be built:", hw::ShortName(config).c_str()));
+    for (const hw::Verdict& verdict : verdicts) console->Note("  " + verdict.ToString());
+    return kExitFailure;
+  }
+
+  NetworkArgument network_;
+  std::string hw_ = "default", bus_ = "own", table_;
+  bool per_layer_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeCostCommand() { return std::make_unique<CostCommand>(); }
+
+}  // namespace rhnas::search

@@ -1,0 +1,102 @@
+#include "search/report_json.h"
+
+#include "search/layers.h"
+
+namespace rhnas::search {
+
+Ratios RatiosOf(const DesignCost& found, const DesignCost& default_cost) {
+  Ratios ratios;
+  ratios.latency =
+      static_cast<double>(default_cost.latency_cycles) / static_cast<double>(found.latency_cycles);
+  ratios.energy = default_cost.energy_pj / found.energy_pj;
+  ratios.edp = default_cost.edp_pj_cycles / found.edp_pj_cycles;
+  ratios.area = found.area_um2 / default_cost.area_um2;
+  return ratios;
+}
+
+void AddCost(const DesignCost& cost, hw::JsonWriter* json) {
+  json->Key("latency_cycles").Int(cost.latency_cycles);
+  json->Key("energy_pj").Double(cost.energy_pj);
+  json->Key("edp_pj_cycles").Double(cost.edp_pj_cycles);
+  json->Key("area_um2").Double(cost.area_um2);
+  json->Key("dram_bytes").Int(cost.dram_bytes);
+}
+
+void AddVerdicts(const std::vector<hw::Verdict>& verdicts, hw::JsonWriter* json) {
+  json->Key("verdicts").BeginArray();
+  for (const hw::Verdict& verdict : verdicts) {
+    json->BeginObject();
+    json->Key("rule").String(hw::RuleName(verdict.rule));
+    json->Key("need").Double(verdict.need).Key("have").Double(verdict.have);
+    json->Key("what").String(verdict.what).Key("text").String(verdict.ToString());
+    json->EndObject();
+  }
+  json->EndArray();
+}
+
+void AddByRule(const std::array<int64_t, hw::kRuleCount>& by_rule, hw::JsonWriter* json) {
+  json->Key("by_rule").BeginObject();
+  for (int i = 0; i < hw::kRuleCount; ++i) {
+    json->Key(hw::RuleName(static_cast<hw::Rule>(i))).Int(by_rule[static_cast<size_t>(i)]);
+  }
+  json->EndObject();
+}
+
+void AddEnergyParts(const hw::EnergyParts& parts, hw::JsonWriter* json) {
+  json->Key("energy_parts").BeginObject();
+  json->Key("mac_pj").Double(parts.mac_pj).Key("alu_pj").Double(parts.alu_pj);
+  json->Key("sram_pj").Double(parts.sram_pj).Key("dram_pj").Double(parts.dram_pj);
+  json->Key("control_pj").Double(parts.control_pj).Key("leakage_pj").Double(parts.leakage_pj);
+  json->EndObject();
+}
+
+void AddLayers(const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost,
+               hw::JsonWriter* json) {
+  json->Key("layers").BeginArray();
+  for (size_t i = 0; i < cost.layers.size() && i < layers.size(); ++i) {
+    const hw::LayerCost& layer = cost.layers[i];
+    json->BeginObject();
+    json->Key("name").String(layers[i].name).Key("kind").String(LayerKindName(layers[i]));
+    json->Key("macs").Int(layer.macs);
+    json->Key("latency_cycles").Int(layer.latency_cycles);
+    json->Key("energy_pj").Double(layer.energy_pj);
+    json->Key("dram_bytes").Int(layer.dram_bytes);
+    json->Key("bound").String(hw::BoundName(layer.bound));
+    json->Key("tiling").String(layer.tiling.ToString());
+    AddEnergyParts(layer.energy, json);
+    json->EndObject();
+  }
+  json->EndArray();
+}
+
+std::string SearchResultJson(const SearchResult& result, uint64_t seed) {
+  hw::JsonWriter json;
+  json.BeginObject();
+  json.Key("network").String(result.network);
+  json.Key("hw").Raw(hw::ToJson(result.hw));
+  json.Key("hw_name").String(hw::ShortName(result.hw));
+  json.Key("valid").Bool(result.verdicts.empty());
+  json.Key("macs").Int(result.macs);
+  json.Key("params").Int(result.params);
+  AddCost(result.cost, &json);
+  json.Key("accuracy").Double(result.accuracy);
+  json.Key("default").BeginObject();
+  AddCost(result.default_cost, &json);
+  json.EndObject();
+  const Ratios ratios = RatiosOf(result.cost, result.default_cost);
+  json.Key("ratio").BeginObject();
+  json.Key("latency").Double(ratios.latency).Key("energy").Double(ratios.energy);
+  json.Key("edp").Double(ratios.edp).Key("area").Double(ratios.area);
+  json.EndObject();
+  json.Key("proposals").BeginObject();
+  json.Key("total").Int(result.proposals.total).Key("valid").Int(result.proposals.valid);
+  AddByRule(result.proposals.by_rule, &json);
+  json.EndObject();
+  json.Key("evaluations").Int(result.evaluations);
+  json.Key("seconds").Double(result.seconds);
+  json.Key("seed").Int(static_cast<int64_t>(seed));
+  json.EndObject();
+  return json.text() + "\n";
+}
+
+}  // namespace rhnas::search
