@@ -11,11 +11,9 @@
 
 namespace rhnas::search {
 
-// --network NAME|FILE|GENOTYPE with the options of its space.
-//
-// network.txt: the genotype's text on the first line, then one "KEY VALUE" line for each of the
-// space's options (width, always-pw, classes, resolution, channels), so that the file alone names
-// the network; # starts a comment. A run folder stands for its network.txt.
+// --network NAME|FILE|GENOTYPE with the options of its space. A file holds the text of a network
+// (nn/space.h) on its first line that is neither empty nor a # comment; a run folder stands for its
+// network.txt.
 struct NetworkArgument {
   std::string text;
   nn::SpaceOptions options;
@@ -23,10 +21,6 @@ struct NetworkArgument {
   // --resolution, --channels.
   void Declare(FlagSet* flags, bool sized_by_data);
 };
-
-std::string NetworkFileText(const std::string& genotype, const nn::SpaceOptions& options);
-engine::Status ParseNetworkFile(const std::string& text, const std::string& path,
-                                std::string* genotype, nn::SpaceOptions* options);
 
 // An argument that is wrong: a misspelt name is a usage error (exit code 2), a missing or damaged
 // file a failure (1).
@@ -36,8 +30,10 @@ struct Argument {
   int exit_code = 0;
 };
 
-// Options on the command line win over those of the file.
-Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument, const FlagSet& flags);
+Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument);
+
+// The vta_config.json of a run folder; anything else as it is.
+std::string HardwareFile(const std::string& name_or_path);
 
 // --hw NAME|FILE; a run folder stands for its vta_config.json. bus_bits 0: as the configuration
 // says; otherwise the platform's bus, with a tag field as wide as that bus needs (R7).

@@ -22,8 +22,7 @@ class Command {
   virtual void Declare(FlagSet* flags) = 0;
   // REQUIRES: the flags were parsed. Returns the exit code. `words` is the command line after the
   // command's name, for the record.
-  virtual int Run(const FlagSet& flags, const std::vector<std::string>& words,
-                  Console* console) = 0;
+  virtual int Run(FlagSet* flags, const std::vector<std::string>& words, Console* console) = 0;
 };
 
 std::unique_ptr<Command> MakeSearchCommand();

@@ -47,9 +47,9 @@ class CostCommand : public Command {
                   "a line for each layer (in JSON they are always there)");
   }
 
-  int Run(const FlagSet& flags, const std::vector<std::string>& /*words*/,
+  int Run(FlagSet* /*flags*/, const std::vector<std::string>& /*words*/,
           Console* console) override {
-    const Argument<nn::Network> network = ResolveNetwork(network_, flags);
+    const Argument<nn::Network> network = ResolveNetwork(network_);
     if (!network.value.ok()) {
       return console->Fail(network.exit_code, network.value.status().message());
     }

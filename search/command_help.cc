@@ -49,7 +49,7 @@ class HelpCommand : public Command {
   }
   void Declare(FlagSet* flags) override { flags->Positional("COMMAND", &topics_); }
 
-  int Run(const FlagSet& /*flags*/, const std::vector<std::string>& /*words*/,
+  int Run(FlagSet* /*flags*/, const std::vector<std::string>& /*words*/,
           Console* console) override {
     if (topics_.size() > 1) return console->Fail(kExitUsage, "expected one command at most");
     std::vector<std::unique_ptr<Command>> commands = AllCommands();
@@ -107,7 +107,7 @@ class VersionCommand : public Command {
   }
   void Declare(FlagSet* /*flags*/) override {}
 
-  int Run(const FlagSet& /*flags*/, const std::vector<std::string>& /*words*/,
+  int Run(FlagSet* /*flags*/, const std::vector<std::string>& /*words*/,
           Console* console) override {
     const int threads = static_cast<int>(std::thread::hardware_concurrency());
     const char* active = engine::TargetName(engine::ActiveTarget());

@@ -135,9 +135,9 @@ int RunProgram(const std::vector<std::string>& words) {
     if (Status status = page_flags.Parse(topic); !status.ok()) {
       return output.Finish(output.Fail(kExitUsage, status.message()));
     }
-    return output.Finish(page->Run(page_flags, topic, &output));
+    return output.Finish(page->Run(&page_flags, topic, &output));
   }
-  return output.Finish(command->Run(flags, rest, &output));
+  return output.Finish(command->Run(&flags, rest, &output));
 }
 
 }  // namespace rhnas::search

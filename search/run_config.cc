@@ -58,7 +58,8 @@ std::string ConfigText(const FlagSet& flags, const std::string& command,
 }
 
 Status ApplyConfig(const std::string& text, const std::string& path, const std::string& command,
-                   FlagSet* flags, std::string* warning) {
+                   FlagSet* flags, std::string* warning, bool* misuse) {
+  *misuse = false;
   const hw::Result<hw::Json> json = hw::ParseJson(text, path);
   if (!json.ok()) return Status::Error("%s", json.error().c_str());
   const hw::Json* settings = json->Find("settings");
@@ -85,6 +86,7 @@ Status ApplyConfig(const std::string& text, const std::string& path, const std::
       return Status::Error("%s:%d: %s", path.c_str(), value.line, status.message().c_str());
     }
     if (flag->given && flag->get() != given) {
+      *misuse = true;
       return Status::Error(
           "--%s is %s in %s, not %s: a resumed run keeps its settings; leave the "
           "flag away or start a new run",
@@ -95,6 +97,7 @@ Status ApplyConfig(const std::string& text, const std::string& path, const std::
   for (const Flag& flag : flags->flags()) {
     const bool stored = settings->Find(flag.name) != nullptr;
     if (flag.storage == Flag::Storage::kFixed && flag.given && !stored) {
+      *misuse = true;
       return Status::Error("--%s is not set in %s: a resumed run keeps its settings",
                            flag.name.c_str(), path.c_str());
     }

@@ -27,6 +27,7 @@ RunFolder::RunFolder(RunFolder&& other) noexcept { *this = std::move(other); }
 
 RunFolder& RunFolder::operator=(RunFolder&& other) noexcept {
   std::swap(path_, other.path_);
+  std::swap(fresh_, other.fresh_);
   std::swap(made_, other.made_);
   std::swap(lock_, other.lock_);
   return *this;
@@ -64,6 +65,7 @@ Result<RunFolder> RunFolder::Create(const std::string& path) {
   while (folder.path_.size() > 1 && folder.path_.back() == '/') folder.path_.pop_back();
   if (folder.path_.empty()) return Status::Error("--out: the folder's name is empty");
 
+  folder.fresh_ = true;
   std::error_code error;
   const fs::path target(folder.path_);
   if (fs::exists(target, error)) {
@@ -159,10 +161,17 @@ uint64_t RunFolder::FileSize(const std::string& name) const {
 }
 
 void RunFolder::Discard() {
-  // remove() leaves a folder that is not empty alone.
+  if (!fresh_) return;
   std::error_code ignored;
+  const std::string checkpoint = kCheckpoint;
+  for (const std::string& name : {std::string(kConfig), std::string(kLog), checkpoint,
+                                  checkpoint + ".prev", std::string(".probe")}) {
+    fs::remove(fs::path(File(name)), ignored);
+  }
+  // remove() leaves a folder that is not empty alone.
   for (size_t i = made_.size(); i > 0; --i) fs::remove(fs::path(made_[i - 1]), ignored);
   made_.clear();
+  fresh_ = false;
 }
 
 }  // namespace rhnas::search

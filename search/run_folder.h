@@ -39,13 +39,15 @@ class RunFolder {
   // An error when the disk has fewer bytes left.
   engine::Status RequireSpace(uint64_t bytes) const;
   uint64_t FileSize(const std::string& name) const;  // 0: none
-  // Removes the folder again if Create made it and nothing was put into it.
+  // After a start that failed: removes the run's files and the folders that Create made. Does
+  // nothing to a folder that Open opened.
   void Discard();
 
  private:
   engine::Status Lock();
   engine::Status TryWriting() const;
   std::string path_;
+  bool fresh_ = false;             // Create found it empty
   std::vector<std::string> made_;  // folders that Create made, innermost last
   int lock_ = -1;                  // open while this process owns the folder
 };
@@ -69,8 +71,9 @@ class RunLog {
 std::string ConfigText(const FlagSet& flags, const std::string& command,
                        const std::vector<std::string>& command_line, uint64_t seed);
 // Sets the flags as config.json says. A fixed flag that was given on this command line with another
-// value is an error; `warning` tells when another version wrote the file.
+// value is an error, a usage one (*misuse); *warning tells when another version wrote the file.
 engine::Status ApplyConfig(const std::string& text, const std::string& path,
-                           const std::string& command, FlagSet* flags, std::string* warning);
+                           const std::string& command, FlagSet* flags, std::string* warning,
+                           bool* misuse);
 
 }  // namespace rhnas::search

@@ -41,7 +41,15 @@ void DeclareBoardFlag(std::string* board, FlagSet* flags) {
 
 void DeclareSearchFlags(SearchOptions* o, FlagSet* flags) {
   flags->Group("Network space");
-  flags->Choice("space", &o->space, nn::SpaceNames(), "network space");
+  Flag& space = flags->Text("space", "NAME", &o->space,
+                            "network space, options after @ as in fbnet-cifar@w0.5");
+  space.choices = nn::SpaceNames();
+  space.set = [o](const std::string& text) {
+    const engine::Result<nn::Space> found = nn::FindSpace(text);
+    if (!found.ok()) return engine::Status::Error("--space: %s", found.status().message().c_str());
+    o->space = text;
+    return engine::Status::Ok();
+  };
   flags->Number("width", &o->width, 0.05, 8, "multiplies the channels of the space");
   flags->Switch("always-pw", &o->always_pw,
                 "blocks of expansion 1 have a leading pointwise convolution");

@@ -1,0 +1,220 @@
+// rhnas search: the joint search, its run folder, its progress.
+#include "engine/archive.h"
+#include "hw/json.h"
+#include "search/arguments.h"
+#include "search/command.h"
+#include "search/joint_search.h"
+#include "search/progress.h"
+#include "search/report_json.h"
+#include "search/report_text.h"
+#include "search/run_folder.h"
+#include "search/search_flags.h"
+#include "search/signals.h"
+
+namespace rhnas::search {
+
+using engine::Format;
+using engine::Result;
+using engine::Status;
+
+namespace {
+
+constexpr char kLogHeader[] =
+    "epoch,phase,loss,accuracy,temperature,entropy,lambda,share_valid,reward,latency_cycles,"
+    "energy_pj,edp,area,seconds";
+
+std::string LogRow(const Progress& p, double seconds) {
+  std::string row = Format("%d,%s", p.epoch, p.phase);
+  for (double value :
+       {p.loss, p.accuracy, p.temperature, p.entropy, p.lambda, p.share_valid, p.reward}) {
+    row += "," + NumberText(value);
+  }
+  row += Format(",%lld", static_cast<long long>(p.current.latency_cycles));
+  for (double value : {p.current.energy_pj, p.current.edp_pj_cycles, p.current.area_um2}) {
+    row += "," + NumberText(value);
+  }
+  return row + Format(",%.2f", seconds);
+}
+
+// Prints progress and writes log.csv. A log that cannot be written does not stop the search: the
+// checkpoint and the result matter more, and they report their own errors.
+class SearchSink : public ProgressSink {
+ public:
+  SearchSink(RunLog* log, double seconds_before)
+      : printer_(StandardErrorProgress()),
+        log_(log),
+        started_(MonotonicSeconds() - seconds_before) {}
+
+  void Report(const Progress& progress) override {
+    printer_.Report(progress);
+    if (!progress.epoch_end) return;
+    const Status added = log_->Add(LogRow(progress, MonotonicSeconds() - started_));
+    if (!added.ok() && status_.ok()) status_ = added;
+  }
+  void Finish() { printer_.Finish(); }
+  const Status& status() const { return status_; }
+
+ private:
+  ProgressPrinter printer_;
+  RunLog* log_;
+  double started_;
+  Status status_;
+};
+
+class SearchCommand : public Command {
+ public:
+  const char* name() const override { return "search"; }
+  const char* summary() const override { return "design a network and an accelerator together"; }
+  const char* usage() const override { return "[--out DIR | --resume DIR] [FLAGS]"; }
+  const char* notes() const override {
+    return "The run folder (default runs/SPACE-OBJECTIVE-sSEED, with -2, -3, .. when taken) holds\n"
+           "config.json (every setting), log.csv (a row an epoch), result.json, vta_config.json, "
+           "network.txt\n"
+           "and the checkpoint. Ctrl-C saves; --resume DIR goes on to the same bits (only "
+           "--threads "
+           "and --data\n"
+           "may change). A second Ctrl-C ends at once.\n\n"
+           "result.json: network, hw, hw_name, valid, macs, params, latency_cycles, energy_pj, "
+           "edp_pj_cycles,\n"
+           "area_um2, dram_bytes, accuracy (test images), default (the same network on the default "
+           "accelerator),\n"
+           "ratio (latency, energy, edp: default / found, above 1 is better; area: found / "
+           "default),\n"
+           "proposals (total, valid, by_rule), evaluations, seconds, seed.";
+  }
+  const char* examples() const override {
+    return "  rhnas search --objective edp --seed 7 --out runs/first\n"
+           "  rhnas search --space fbnet-cifar --width 0.5 --dataset cifar10 --data "
+           "cifar-10-batches-bin";
+  }
+
+  void Declare(FlagSet* flags) override {
+    DeclareSearchFlags(&options_, flags);
+    flags->Text("out", "DIR", &out_, "run folder: a new or an empty one").NotStored();
+    flags->Text("resume", "DIR", &resume_, "go on with the run in this folder").NotStored();
+  }
+
+  int Run(FlagSet* flags, const std::vector<std::string>& words, Console* console) override {
+    if (!resume_.empty() && !out_.empty()) {
+      return console->Fail(kExitUsage, "--resume DIR goes on in DIR, it does not go with --out");
+    }
+    return resume_.empty() ? Start(*flags, words, console) : Resume(flags, console);
+  }
+
+ private:
+  int Start(const FlagSet& flags, const std::vector<std::string>& words, Console* console) {
+    InstallStopSignals();
+    if (!options_.fixed_hw.empty()) {
+      options_.fixed_hw = HardwareFile(options_.fixed_hw);
+      const Argument<hw::Config> fixed = ResolveHardware(options_.fixed_hw, 0);
+      if (!fixed.value.ok()) return console->Fail(fixed.exit_code, fixed.value.status().message());
+    }
+    const std::string base =
+        Format("runs/%s-%s-s%llu", options_.space.c_str(), ObjectiveName(options_.objective),
+               static_cast<unsigned long long>(options_.seed));
+    Result<RunFolder> folder = RunFolder::Create(out_.empty() ? RunFolder::FirstFree(base) : out_);
+    if (!folder.ok()) return console->Fail(folder.status());
+    Result<std::unique_ptr<JointSearch>> search = JointSearch::Create(options_);
+    if (!search.ok()) {
+      folder->Discard();
+      return console->Fail(search.status());
+    }
+    std::vector<std::string> command_line = {"rhnas", name()};
+    command_line.insert(command_line.end(), words.begin(), words.end());
+    Status status =
+        folder->Write(RunFolder::kConfig, ConfigText(flags, name(), command_line, options_.seed));
+    // The first checkpoint is written before any work: it shows whether the disk holds it, and a
+    // run that dies early can still be resumed. Later ones need the room of two more, the one
+    // before and the one being written.
+    if (status.ok()) status = (*search)->Save(folder->File(RunFolder::kCheckpoint));
+    if (status.ok()) status = folder->RequireSpace(2 * folder->FileSize(RunFolder::kCheckpoint));
+    if (!status.ok()) {
+      folder->Discard();
+      return console->Fail(status);
+    }
+    return Go(search->get(), *folder, 0, console);
+  }
+
+  int Resume(FlagSet* flags, Console* console) {
+    InstallStopSignals();
+    Result<RunFolder> folder = RunFolder::Open(resume_);
+    if (!folder.ok()) return console->Fail(folder.status());
+    const std::string config_path = folder->File(RunFolder::kConfig);
+    const Result<std::string> config = engine::ReadFile(config_path);
+    if (!config.ok()) return console->Fail(config.status());
+    std::string warning;
+    bool misuse = false;
+    if (Status status = ApplyConfig(*config, config_path, name(), flags, &warning, &misuse);
+        !status.ok()) {
+      return console->Fail(misuse ? kExitUsage : kExitFailure, status.message());
+    }
+    if (!warning.empty()) console->Note("rhnas search: " + warning);
+
+    Result<std::unique_ptr<JointSearch>> search = JointSearch::Create(options_);
+    if (!search.ok()) return console->Fail(search.status());
+    const std::string checkpoint = folder->File(RunFolder::kCheckpoint);
+    double seconds = 0;
+    {
+      Result<engine::ArchiveReader> archive = engine::ArchiveReader::Open(checkpoint);
+      if (!archive.ok()) return console->Fail(archive.status());
+      if (archive->used_previous()) {
+        console->Note("rhnas search: " + checkpoint +
+                      " is damaged; going on from the one before, " + checkpoint + ".prev");
+      }
+      archive->Get("seconds", &seconds);
+    }
+    if (Status status = (*search)->Load(checkpoint); !status.ok()) return console->Fail(status);
+    return Go(search->get(), *folder, seconds, console);
+  }
+
+  int Go(JointSearch* search, const RunFolder& folder, double seconds, Console* console) {
+    Result<RunLog> log = RunLog::Open(folder.File(RunFolder::kLog), kLogHeader);
+    if (!log.ok()) return console->Fail(log.status());
+    console->Note("run folder   " + folder.path());
+    SearchSink sink(&*log, seconds);
+    const std::atomic<bool>& stop = InstallStopSignals();
+    const Status status = search->Run(sink, stop, folder.File(RunFolder::kCheckpoint));
+    sink.Finish();
+    if (!status.ok()) return console->Fail(status);
+    if (!search->finished()) {
+      console->Note(Format("stopped, all is saved; go on with: rhnas search --resume %s",
+                           folder.path().c_str()));
+      if (console->json()) {
+        hw::JsonWriter json;
+        json.BeginObject().Key("stopped").Bool(true).Key("resume").String(folder.path());
+        console->Print(json.EndObject().text() + "\n");
+      }
+      return 128 + StopSignal();
+    }
+    return Report(search->result(), folder, sink.status(), console);
+  }
+
+  int Report(const SearchResult& result, const RunFolder& folder, const Status& log_status,
+             Console* console) const {
+    const std::string json = SearchResultJson(result, options_.seed);
+    Status status = log_status;
+    const auto write = [&](const char* file, const std::string& text) {
+      const Status written = folder.Write(file, text);
+      if (!written.ok() && status.ok()) status = written;
+    };
+    write(RunFolder::kHardware, hw::ToJson(result.hw) + "\n");
+    write(RunFolder::kNetwork, result.network + "\n");
+    write(RunFolder::kResult, json);
+    console->Print(console->json() ? json
+                                   : "\n" + SearchResultText(result, options_) + "run folder   " +
+                                         folder.path() + "\n");
+    if (status.ok()) return kExitOk;
+    // The result stands on standard output already, which with --json holds one document.
+    console->Note("rhnas search: " + status.message());
+    return kExitFailure;
+  }
+
+  SearchOptions options_;
+  std::string out_, resume_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeSearchCommand() { return std::make_unique<SearchCommand>(); }
+
+}  // namespace rhnas::search

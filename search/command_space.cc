@@ -1,0 +1,329 @@
+// rhnas space: what can be searched, which accelerators can be built.
+#include <map>
+
+#include "hw/json.h"
+#include "hw/space.h"
+#include "search/arguments.h"
+#include "search/command.h"
+#include "search/report_json.h"
+#include "search/report_text.h"
+#include "search/search_flags.h"
+#include "search/suggest.h"
+
+namespace rhnas::search {
+
+using engine::Format;
+using engine::Result;
+using engine::Status;
+
+namespace {
+
+// One file or preset of --check.
+struct Checked {
+  std::string file, error;  // error: could not be read
+  hw::Config config;
+  bool in_space = false;
+  std::vector<hw::Verdict> verdicts;
+  bool valid() const { return error.empty() && verdicts.empty(); }
+};
+
+class SpaceCommand : public Command {
+ public:
+  const char* name() const override { return "space"; }
+  const char* summary() const override { return "describe a space, count or check accelerators"; }
+  const char* usage() const override {
+    return "[--space NAME | --hw-space NAME [--count] [--check FILE...]] [FLAGS]";
+  }
+  const char* notes() const override {
+    return "Without flags it lists all spaces, presets and boards. --check prints one verdict a "
+           "file, with\n"
+           "every broken rule, and ends with exit code 1 if one is invalid or unreadable; whether "
+           "a "
+           "file lies\n"
+           "in the space is told, but does not make it invalid. JSON of --count: hw_space, points, "
+           "valid,\n"
+           "by_rule (a point may break several), by_macs; of --check: files (file, valid, "
+           "verdicts, "
+           "..).";
+  }
+  const char* examples() const override {
+    return "  rhnas space --hw-space vta --count --json\n"
+           "  rhnas space --hw-space vta --check my_config.json vta_config.json --board xc7z020";
+  }
+
+  void Declare(FlagSet* flags) override {
+    flags->Group("Network space");
+    flags->Text("space", "NAME", &space_, "describe this network space").choices = nn::SpaceNames();
+    flags->Group("Accelerator space");
+    flags->Text("hw-space", "NAME", &hw_space_, "describe this accelerator space").choices =
+        hw::HwSpaceNames();
+    flags->Switch("count", &count_, "count its points and the valid ones");
+    flags->List("check", "FILE", &files_, "check these files (or presets)");
+    flags->Choice("bus", &bus_, BusChoices(), "the platform's memory bus in bits");
+    flags->Number("area-max", &area_max_, 0, 1000,
+                  "area cap relative to the default accelerator's area; 0: none");
+    DeclareBoardFlag(&board_, flags);
+  }
+
+  int Run(FlagSet* flags, const std::vector<std::string>& /*words*/, Console* console) override {
+    const bool hardware = !hw_space_.empty() || count_ || !files_.empty();
+    if (hardware && !space_.empty()) {
+      return console->Fail(kExitUsage,
+                           "--space describes a network space, it does not go with "
+                           "--hw-space, --count or --check");
+    }
+    if (count_ && !files_.empty()) {
+      return console->Fail(kExitUsage, "--count and --check are two questions, ask one at a time");
+    }
+    if (!space_.empty()) return DescribeNetworks(console);
+    if (!hardware) {
+      if (flags->given("bus") || flags->given("area-max") || flags->given("board")) {
+        return console->Fail(kExitUsage,
+                             "--bus, --area-max and --board need --hw-space with "
+                             "--count or --check");
+      }
+      return ListAll(console);
+    }
+    if (hw_space_.empty()) {
+      return console->Fail(kExitUsage, "--hw-space is needed: " + JoinWords(hw::HwSpaceNames()));
+    }
+    const hw::Result<hw::HwSpace> space = hw::FindHwSpace(hw_space_, OptionsFor(BusBits(bus_)));
+    if (!space.ok()) return console->Fail(kExitUsage, space.error());
+
+    hw::Limits limits;
+    if (area_max_ > 0) {
+      const hw::Result<hw::Config> base = hw::FindConfig("default");
+      if (!base.ok()) return console->Fail(kExitFailure, base.error());
+      limits.area_max_um2 = area_max_ * hw::AreaUm2(*base, hw::DefaultCostTable());
+    }
+    if (!board_.empty()) {
+      const hw::Result<hw::Board> board = hw::FindBoard(board_);
+      if (!board.ok()) return console->Fail(kExitUsage, board.error());
+      limits.board = *board;
+    }
+    if (!files_.empty()) return CheckFiles(limits, console);
+    return count_ ? CountPoints(*space, limits, console) : DescribeHardware(*space, console);
+  }
+
+ private:
+  static hw::SpaceOptions OptionsFor(int bus_bits) {
+    hw::SpaceOptions options;
+    options.bus_bits = bus_bits;
+    return options;
+  }
+
+  static int ListAll(Console* console) {
+    const std::vector<std::pair<std::string, std::vector<std::string>>> lists = {
+        {"spaces", nn::SpaceNames()},
+        {"networks", nn::NetworkNames()},
+        {"hw_spaces", hw::HwSpaceNames()},
+        {"presets", hw::PresetNames()},
+        {"boards", hw::BoardNames()}};
+    hw::JsonWriter json;
+    std::string text;
+    json.BeginObject();
+    for (const auto& [title, names] : lists) {
+      json.Key(title).BeginArray();
+      text += title + ":\n";
+      for (const std::string& entry : names) {
+        json.String(entry);
+        text += "  " + entry + "\n";
+      }
+      json.EndArray();
+    }
+    json.EndObject();
+    console->Print(console->json() ? json.text() + "\n" : text);
+    return kExitOk;
+  }
+
+  int DescribeNetworks(Console* console) const {
+    const Result<nn::Space> found = nn::FindSpace(space_);
+    if (!found.ok()) return console->Fail(kExitUsage, found.status().message());
+    const nn::Space& space = *found;
+    hw::JsonWriter json;
+    json.BeginObject();
+    json.Key("space").String(space.name);
+    json.Key("input").BeginArray().Int(space.h).Int(space.w).Int(space.c).EndArray();
+    json.Key("classes").Int(space.classes);
+    json.Key("networks").Double(space.size());
+    json.Key("slots").BeginArray();
+    std::string text = Format(
+        "space %s: input %dx%dx%d, %d classes, %.6g networks, %zu slots of "
+        "which %zu are searched\n\n%4s %12s %6s %6s  %s\n",
+        space.name.c_str(), space.h, space.w, space.c, space.classes, space.size(),
+        space.slots.size(), space.searchable().size(), "slot", "input", "out", "stride",
+        "candidates");
+    for (size_t i = 0; i < space.slots.size(); ++i) {
+      const nn::Slot& slot = space.slots[i];
+      json.BeginObject();
+      json.Key("height").Int(slot.h).Key("width").Int(slot.w);
+      json.Key("cin").Int(slot.cin).Key("cout").Int(slot.cout).Key("stride").Int(slot.stride);
+      json.Key("candidates").BeginArray();
+      std::string names;
+      for (const nn::Block& block : slot.candidates) {
+        json.String(block.name);
+        names += (names.empty() ? "" : " ") + block.name;
+      }
+      json.EndArray().EndObject();
+      text +=
+          Format("%4zu %12s %6d %6d  %s\n", i, Format("%dx%dx%d", slot.h, slot.w, slot.cin).c_str(),
+                 slot.cout, slot.stride, names.c_str());
+    }
+    json.EndArray().EndObject();
+    console->Print(console->json() ? json.text() + "\n" : text);
+    return kExitOk;
+  }
+
+  static int DescribeHardware(const hw::HwSpace& space, Console* console) {
+    hw::JsonWriter json;
+    json.BeginObject();
+    json.Key("hw_space").String(space.name).Key("points").Int(space.points());
+    json.Key("parameters").BeginObject();
+    std::string text = Format("accelerator space %s: %s points\n\n", space.name.c_str(),
+                              Grouped(space.points()).c_str());
+    for (const hw::SpaceParameter& parameter : space.parameters) {
+      json.Key(parameter.key).BeginArray();
+      text += Format("  %-22s", parameter.key.c_str());
+      for (int value : parameter.values) {
+        json.Int(value);
+        text += Format(" %d", value);
+      }
+      json.EndArray();
+      text += "\n";
+    }
+    json.EndObject().EndObject();
+    text += "\nThe rest is as in " + hw::ShortName(space.base) + ".\n";
+    console->Print(console->json() ? json.text() + "\n" : text);
+    return kExitOk;
+  }
+
+  static int CountPoints(const hw::HwSpace& space, const hw::Limits& limits, Console* console) {
+    const hw::SpaceCount count = hw::Count(space, limits);
+    struct Bucket {
+      int64_t points = 0, valid = 0;
+    };
+    std::map<int, Bucket> by_macs;
+    for (int64_t i = 0; i < space.points(); ++i) {
+      const hw::Config config = space.At(i);
+      Bucket& bucket = by_macs[config.macs_per_cycle()];
+      ++bucket.points;
+      if (hw::BrokenRules(config, limits) == 0) ++bucket.valid;
+    }
+    if (console->json()) {
+      hw::JsonWriter json;
+      json.BeginObject();
+      json.Key("hw_space").String(space.name);
+      json.Key("points").Int(count.points).Key("valid").Int(count.valid);
+      AddByRule(count.by_rule, &json);
+      json.Key("by_macs").BeginArray();
+      for (const auto& [macs, bucket] : by_macs) {
+        json.BeginObject().Key("macs_per_cycle").Int(macs);
+        json.Key("points").Int(bucket.points).Key("valid").Int(bucket.valid).EndObject();
+      }
+      json.EndArray().EndObject();
+      console->Print(json.text() + "\n");
+      return kExitOk;
+    }
+    const auto percent = [](int64_t part, int64_t whole) {
+      return whole == 0 ? 0.0 : 100 * static_cast<double>(part) / static_cast<double>(whole);
+    };
+    std::string text = Format(
+        "accelerator space %s: %s points, %s valid (%.2f%%)\n\n"
+        "points that break each rule (a point may break several):\n",
+        space.name.c_str(), Grouped(count.points).c_str(), Grouped(count.valid).c_str(),
+        percent(count.valid, count.points));
+    for (int i = 0; i < hw::kRuleCount; ++i) {
+      const int64_t broken = count.by_rule[static_cast<size_t>(i)];
+      if (broken == 0) continue;
+      const hw::Rule rule = static_cast<hw::Rule>(i);
+      text += Format("  %-8s %10s  %s\n", hw::RuleName(rule), Grouped(broken).c_str(),
+                     hw::RuleDescription(rule));
+    }
+    text += Format("\n%12s %10s %10s %8s\n", "MACs a cycle", "points", "valid", "share");
+    for (const auto& [macs, bucket] : by_macs) {
+      text +=
+          Format("%12s %10s %10s %7.2f%%\n", Grouped(macs).c_str(), Grouped(bucket.points).c_str(),
+                 Grouped(bucket.valid).c_str(), percent(bucket.valid, bucket.points));
+    }
+    console->Print(text);
+    return kExitOk;
+  }
+
+  int CheckFiles(const hw::Limits& limits, Console* console) const {
+    std::vector<Checked> all;
+    for (const std::string& file : files_) {
+      Checked checked;
+      checked.file = file;
+      const Argument<hw::Config> config = ResolveHardware(file, 0);
+      if (config.value.ok()) {
+        checked.config = *config.value;
+        checked.verdicts = hw::CheckAll(checked.config, limits);
+        // The bus is the platform's: the file's own counts here.
+        const hw::Result<hw::HwSpace> space =
+            hw::FindHwSpace(hw_space_, OptionsFor(checked.config.bus_bits));
+        std::vector<int> index;
+        checked.in_space = space.ok() && space->Find(checked.config, &index);
+      } else {
+        checked.error = config.value.status().message();
+      }
+      all.push_back(std::move(checked));
+    }
+    int64_t valid = 0;
+    for (const Checked& checked : all) valid += checked.valid() ? 1 : 0;
+    if (console->json()) {
+      console->Print(CheckedJson(all, valid));
+    } else {
+      for (const Checked& checked : all) console->Print(CheckedLine(checked));
+    }
+    return valid == static_cast<int64_t>(all.size()) ? kExitOk : kExitFailure;
+  }
+
+  std::string CheckedLine(const Checked& checked) const {
+    // Messages about a file start with its name already.
+    const bool named = checked.error.compare(0, checked.file.size(), checked.file) == 0;
+    if (!checked.error.empty()) {
+      return Format("%s%s%s\n", named ? "" : checked.file.c_str(),
+                    named ? "" : ": unreadable: ", checked.error.c_str());
+    }
+    std::string text = checked.file + ": " + (checked.valid() ? "valid" : "invalid") + ": " +
+                       hw::ShortName(checked.config);
+    text += Format(", %s space %s", checked.in_space ? "in" : "outside", hw_space_.c_str());
+    for (size_t i = 0; i < checked.verdicts.size(); ++i) {
+      text += "; " + checked.verdicts[i].ToString();
+    }
+    return text + "\n";
+  }
+
+  std::string CheckedJson(const std::vector<Checked>& all, int64_t valid) const {
+    hw::JsonWriter json;
+    json.BeginObject();
+    json.Key("hw_space").String(hw_space_);
+    json.Key("checked").Int(static_cast<int64_t>(all.size())).Key("valid").Int(valid);
+    json.Key("files").BeginArray();
+    for (const Checked& checked : all) {
+      json.BeginObject();
+      json.Key("file").String(checked.file).Key("valid").Bool(checked.valid());
+      if (checked.error.empty()) {
+        json.Key("hw_name").String(hw::ShortName(checked.config));
+        json.Key("in_space").Bool(checked.in_space);
+        AddVerdicts(checked.verdicts, &json);
+      } else {
+        json.Key("error").String(checked.error);
+      }
+      json.EndObject();
+    }
+    json.EndArray().EndObject();
+    return json.text() + "\n";
+  }
+
+  std::string space_, hw_space_, board_, bus_ = "64";
+  bool count_ = false;
+  std::vector<std::string> files_;
+  double area_max_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeSpaceCommand() { return std::make_unique<SpaceCommand>(); }
+
+}  // namespace rhnas::search
