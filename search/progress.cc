@@ -62,8 +62,8 @@ void ProgressPrinter::Report(const Progress& progress) {
   samples_.push_back({now, progress.done});
   while (samples_.size() > 2 && now - samples_[1].time >= kRateWindowSeconds) samples_.pop_front();
 
-  const bool new_phase = phase_ != progress.phase;
-  phase_ = progress.phase;
+  // The search goes back and forth between network and hardware; only the first time is news.
+  const bool new_phase = phases_.insert(progress.phase).second;
   const double interval = options_.terminal ? options_.refresh_seconds : options_.plain_seconds;
   const bool due = new_phase || now - printed_at_ >= interval;
   if (!due && !progress.epoch_end) return;

@@ -1,10 +1,11 @@
 // Prints the progress of long work: on a terminal one line that is refreshed, elsewhere a plain
-// line at every end of an epoch, at a change of phase and now and then between.
+// line at every end of an epoch, when a phase comes for the first time, and now and then between.
 #pragma once
 
 #include <cstdio>
 #include <deque>
 #include <functional>
+#include <set>
 #include <string>
 
 #include "search/joint_search.h"
@@ -40,7 +41,7 @@ class ProgressPrinter {
   };
   Options options_;
   std::deque<Sample> samples_;
-  std::string phase_;
+  std::set<std::string> phases_;  // seen
   double printed_at_ = -1e30;
   bool line_open_ = false;
 };
