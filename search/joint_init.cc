@@ -43,6 +43,7 @@ hw::Config DefaultOnBus(const hw::Config& published, int bus_bits) {
 
 Status JointSearch::Impl::Init() {
   const SearchOptions& o = options;
+  started = std::chrono::steady_clock::now();
   if (o.energy_table.empty()) {
     table = hw::DefaultCostTable();
   } else {
