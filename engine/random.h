@@ -10,6 +10,9 @@
 
 namespace rhnas::engine {
 
+// The bare generator: ten rounds on one 128-bit counter block under a 64-bit key.
+void Philox4x32(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4]);
+
 class Rng {
  public:
   // Everything there is to save: 8 x 4 bytes, plain data.

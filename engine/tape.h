@@ -21,10 +21,13 @@ namespace rhnas::engine {
 
 struct Var {
   int32_t id = -1;
+  uint32_t epoch = 0;  // stamp of the tape and its last Reset: a stale Var is an RHNAS_CHECK
   bool valid() const { return id >= 0; }
 };
 
-// Bump allocator in 64-byte aligned blocks that are kept across Reset.
+// Bump allocator in 64-byte aligned blocks. Reset keeps the memory; when a step needed several
+// blocks, Reset merges them into one of their joint size, so that later steps of any order of sizes
+// up to that total fit without asking the system again.
 class Arena {
  public:
   Arena();
@@ -41,15 +44,19 @@ class Arena {
   int64_t block_allocations() const;  // how often memory was asked of the system, ever
 
  private:
-  struct Block;
-  std::vector<Block> blocks_;
-  size_t current_ = 0, offset_ = 0;
+  struct Block {
+    unsigned char* data = nullptr;
+    size_t size = 0;
+  };
+  void AddBlock(size_t bytes);
+  std::vector<Block> blocks_;  // all but the last are full; offset_ is within the last
+  size_t offset_ = 0, full_bytes_ = 0;
   int64_t block_allocations_ = 0;
 };
 
 class Tape {
  public:
-  explicit Tape(ThreadPool& pool) : pool_(pool) {}
+  explicit Tape(ThreadPool& pool);
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
@@ -64,13 +71,15 @@ class Tape {
   // A trained tensor: reads parameter.value; Backward adds into parameter.grad.
   Var Leaf(Parameter& parameter);
 
-  const Shape& shape(Var v) const;
+  Shape shape(Var v) const;
   const float* value(Var v) const;
   bool needs_grad(Var v) const;
   // d loss / d v after Backward; null where nothing flows.
   const float* grad(Var v) const;
 
-  // Gradients of a scalar with respect to everything it depends on. Leaves accumulate.
+  // Gradients of a scalar with respect to everything it depends on. Leaves accumulate. An operation
+  // whose output no gradient reached is not run. Gradients of intermediate values stay readable
+  // until Reset, so the arena's peak is at most twice the bytes of all values.
   // REQUIRES: shape(loss).size() == 1, called at most once between Resets.
   void Backward(Var loss);
 
@@ -82,6 +91,9 @@ class Tape {
 
   // Adds a record whose value is uninitialised; the operation fills mutable_value.
   Var NewValue(const Shape& shape, bool needs_grad);
+  // Adds a record that shares the (immutable) value memory of `x` but has a gradient of its own.
+  // REQUIRES: same size.
+  Var NewShared(Var x, const Shape& shape);
   float* mutable_value(Var v);
   // Gradient memory of an input, allocated and zeroed at first use: operations add into it.
   // Null when the input needs no gradient.
@@ -110,10 +122,15 @@ class Tape {
     void* context = nullptr;
     bool needs_grad = false;
   };
+  Var Push(const Record& record);
+  Record& At(Var v);
+  const Record& At(Var v) const;
   void SetBackward(Var out, void (*fn)(void*), void* context);
   ThreadPool& pool_;
   Arena arena_;
   std::vector<Record> records_;
+  uint32_t epoch_;
+  bool backward_done_ = false;
 };
 
 }  // namespace rhnas::engine

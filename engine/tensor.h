@@ -61,8 +61,10 @@ struct Parameter {
   Shape shape;
   Buffer value;
   Buffer grad;
-  bool decay = true;     // weight decay applies (not for batch norm and biases)
-  bool touched = false;  // a backward pass reached it since ZeroGrad; optimisers skip others
+  bool decay = true;  // weight decay applies (not for batch norm and biases)
+  // A backward pass reached it since ZeroGrad; optimisers skip others. While false, grad is all
+  // zero: whoever writes grad by hand sets it.
+  bool touched = false;
 
   void ZeroGrad();
 };

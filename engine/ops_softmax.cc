@@ -1,0 +1,194 @@
+// Softmax, its logarithm, Gumbel-softmax: over the last dimension, each row in order. See ops.h.
+//
+// Everything is a function of x - max(x) <= 0, so nothing overflows; a difference beyond float
+// becomes minus infinity, whose exponential is 0.
+#include <cmath>
+
+#include "engine/math.h"
+#include "engine/ops.h"
+#include "engine/ops_internal.h"
+
+namespace rhnas::engine {
+
+namespace {
+
+// Below this a temperature has no effect on values (differences of distinct floats are far larger),
+// and its inverse, by which gradients are scaled, stays far inside float.
+constexpr float kLowestTemperature = 1e-30f;
+
+// Exponentials cost about ten times a streamed element.
+int64_t RowGrain(int c) { return std::max<int64_t>(1, internal::kGrain / 10 / c); }
+
+// Which entries of a row may be taken; rows of the mask may be shared by all rows.
+struct Mask {
+  const uint8_t* allowed = nullptr;  // null: all
+  int64_t row_stride = 0;
+
+  bool Allows(int64_t row, int j) const {
+    return allowed == nullptr || allowed[row * row_stride + j] != 0;
+  }
+};
+
+Mask KeepMask(Tape& tape, const Shape& shape, const uint8_t* mask, int64_t mask_rows) {
+  if (mask == nullptr) return {};
+  RHNAS_CHECK(mask_rows == 1 || mask_rows == shape.rows(), "a mask of %lld rows for %s",
+              static_cast<long long>(mask_rows), shape.ToString().c_str());
+  const int c = shape.last();
+  for (int64_t row = 0; row < mask_rows; ++row) {
+    bool any = false;
+    for (int j = 0; j < c; ++j) any = any || mask[row * c + j] != 0;
+    RHNAS_CHECK(any, "row %lld of the mask for %s allows nothing", static_cast<long long>(row),
+                shape.ToString().c_str());
+  }
+  return {internal::Keep(tape, mask, mask_rows * c), mask_rows == 1 ? 0 : int64_t{c}};
+}
+
+float RowMax(const float* x, int c, const Mask& mask, int64_t row) {
+  bool first = true;
+  float max = 0;
+  for (int j = 0; j < c; ++j) {
+    if (!mask.Allows(row, j)) continue;
+    if (first || x[j] > max) max = x[j];
+    first = false;
+  }
+  return max;
+}
+
+// p = exp((x - max) / temperature) on what is allowed, 0 elsewhere; returns the sum.
+float RowExp(const float* x, float* p, int c, float inverse_temperature, const Mask& mask,
+             int64_t row) {
+  const float max = RowMax(x, c, mask, row);
+  float sum = 0;
+  for (int j = 0; j < c; ++j) {
+    p[j] = mask.Allows(row, j) ? Exp((x[j] - max) * inverse_temperature) : 0;
+    sum += p[j];
+  }
+  return sum;
+}
+
+void RowSoftmax(const float* x, float* p, int c, float inverse_temperature, const Mask& mask,
+                int64_t row) {
+  const float inverse = 1 / RowExp(x, p, c, inverse_temperature, mask, row);
+  for (int j = 0; j < c; ++j) p[j] *= inverse;
+}
+
+// dx (+)= p (dout - <dout, p>) / temperature: exactly 0 where p is.
+void RowSoftmaxBackward(const float* p, const float* dout, float* dx, int c,
+                        float inverse_temperature, bool fresh) {
+  float mean = 0;
+  for (int j = 0; j < c; ++j) mean += p[j] == 0 ? 0 : dout[j] * p[j];
+  for (int j = 0; j < c; ++j) {
+    const float d = p[j] == 0 ? 0 : p[j] * (dout[j] - mean) * inverse_temperature;
+    dx[j] = fresh ? d : dx[j] + d;
+  }
+}
+
+void SoftmaxBackward(Tape& tape, Var x, const float* p, const float* dout,
+                     float inverse_temperature) {
+  const Shape shape = tape.shape(x);
+  const int c = shape.last();
+  bool fresh = false;
+  float* dx = tape.AccumulateGrad(x, &fresh);
+  tape.pool().ParallelFor(shape.rows(), RowGrain(c), [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t at = row * c;
+      RowSoftmaxBackward(p + at, dout + at, dx + at, c, inverse_temperature, fresh);
+    }
+  });
+}
+
+}  // namespace
+
+Var Softmax(Tape& tape, Var x, const uint8_t* mask, int64_t mask_rows) {
+  const Shape shape = tape.shape(x);
+  const int c = shape.last();
+  const Mask kept = KeepMask(tape, shape, mask, mask_rows);
+  const Var out = tape.NewValue(shape, tape.needs_grad(x));
+  const float* vx = tape.value(x);
+  float* p = tape.mutable_value(out);
+  tape.pool().ParallelFor(shape.rows(), RowGrain(c), [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = begin; row < end; ++row) {
+      RowSoftmax(vx + row * c, p + row * c, c, 1, kept, row);
+    }
+  });
+  if (tape.needs_grad(out)) {
+    tape.OnBackward(
+        out, [t = &tape, x, out] { SoftmaxBackward(*t, x, t->value(out), t->grad(out), 1); });
+  }
+  return out;
+}
+
+Var LogSoftmax(Tape& tape, Var x, const uint8_t* mask, int64_t mask_rows) {
+  const Shape shape = tape.shape(x);
+  const int c = shape.last();
+  const Mask kept = KeepMask(tape, shape, mask, mask_rows);
+  const Var out = tape.NewValue(shape, tape.needs_grad(x));
+  const float* vx = tape.value(x);
+  float* y = tape.mutable_value(out);
+  tape.pool().ParallelFor(shape.rows(), RowGrain(c), [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = begin; row < end; ++row) {
+      const float* from = vx + row * c;
+      float* to = y + row * c;
+      const float max = RowMax(from, c, kept, row);
+      const float log_sum = Log(RowExp(from, to, c, 1, kept, row));
+      for (int j = 0; j < c; ++j) {
+        to[j] = kept.Allows(row, j) ? (from[j] - max) - log_sum : 0;
+      }
+    }
+  });
+  if (tape.needs_grad(out)) {
+    tape.OnBackward(out, [t = &tape, x, out, kept] {
+      const Shape s = t->shape(x);
+      const int channels = s.last();
+      const float *log_p = t->value(out), *dout = t->grad(out);
+      bool fresh = false;
+      float* dx = t->AccumulateGrad(x, &fresh);
+      t->pool().ParallelFor(s.rows(), RowGrain(channels), [&](int64_t begin, int64_t end, int) {
+        for (int64_t row = begin; row < end; ++row) {
+          const int64_t at = row * channels;
+          float sum = 0;
+          for (int j = 0; j < channels; ++j) sum += kept.Allows(row, j) ? dout[at + j] : 0;
+          for (int j = 0; j < channels; ++j) {
+            const float d = kept.Allows(row, j) ? dout[at + j] - Exp(log_p[at + j]) * sum : 0;
+            dx[at + j] = fresh ? d : dx[at + j] + d;
+          }
+        }
+      });
+    });
+  }
+  return out;
+}
+
+Var GumbelSoftmax(Tape& tape, Var x, const float* noise, float temperature, bool hard) {
+  RHNAS_CHECK(temperature > 0 && std::isfinite(temperature), "GumbelSoftmax at temperature %g",
+              double{temperature});
+  const float inverse = 1 / std::max(temperature, kLowestTemperature);
+  const Shape shape = tape.shape(x);
+  const int c = shape.last();
+  const Var out = tape.NewValue(shape, tape.needs_grad(x));
+  const float* vx = tape.value(x);
+  float* y = tape.mutable_value(out);
+  float* soft = hard ? tape.arena().Floats(shape.size()) : y;
+  tape.pool().ParallelFor(shape.rows(), RowGrain(c), [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t at = row * c;
+      for (int j = 0; j < c; ++j) y[at + j] = vx[at + j] + noise[at + j];
+      if (!hard) {
+        RowSoftmax(y + at, y + at, c, inverse, {}, row);
+        continue;
+      }
+      RowSoftmax(y + at, soft + at, c, inverse, {}, row);
+      int best = 0;
+      for (int j = 1; j < c; ++j) best = y[at + j] > y[at + best] ? j : best;
+      for (int j = 0; j < c; ++j) y[at + j] = j == best ? 1 : 0;
+    }
+  });
+  if (tape.needs_grad(out)) {
+    tape.OnBackward(out, [t = &tape, x, out, soft, inverse] {
+      SoftmaxBackward(*t, x, soft, t->grad(out), inverse);
+    });
+  }
+  return out;
+}
+
+}  // namespace rhnas::engine

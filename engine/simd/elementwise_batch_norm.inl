@@ -1,0 +1,125 @@
+// The batch-normalisation kernels of engine/simd/elementwise.h. The caller gives chunks of rows
+// that fit in cache; sums stay in registers while a group of channels runs down the chunk.
+
+template <int kVectors, bool kPartial>
+RHNAS_INLINE void MomentsOfColumns(const float* x, int64_t rows, int c, float* sum,
+                                   float* sum_squares, int64_t lanes) {
+  Vec shift[kVectors];
+  Vec s[kVectors];
+  Vec q[kVectors];
+  RHNAS_UNROLL for (int v = 0; v < kVectors; v++) {
+    shift[v] = LoadLanes<kPartial>(x + v * kLanes, lanes);
+    s[v] = q[v] = Zero();
+  }
+  for (int64_t r = 0; r < rows; r++, x += c) {
+    RHNAS_UNROLL for (int v = 0; v < kVectors; v++) {
+      const Vec d = LoadLanes<kPartial>(x + v * kLanes, lanes) - shift[v];
+      s[v] = s[v] + d;
+      q[v] = q[v] + d * d;
+    }
+  }
+  RHNAS_UNROLL for (int v = 0; v < kVectors; v++) {
+    StoreLanes<kPartial>(sum + v * kLanes, s[v], lanes);
+    StoreLanes<kPartial>(sum_squares + v * kLanes, q[v], lanes);
+  }
+}
+
+static void Moments(const float* x, int64_t rows, int c, float* sum, float* sum_squares) {
+  int j = 0;
+  for (; j + 4 * kLanes <= c; j += 4 * kLanes) {
+    MomentsOfColumns<4, false>(x + j, rows, c, sum + j, sum_squares + j, kLanes);
+  }
+  for (; j + kLanes <= c; j += kLanes) {
+    MomentsOfColumns<1, false>(x + j, rows, c, sum + j, sum_squares + j, kLanes);
+  }
+  if (j < c) MomentsOfColumns<1, true>(x + j, rows, c, sum + j, sum_squares + j, c - j);
+}
+
+template <int kFunction>
+static void Normalize(const float* x, const BatchNormChannels& channels, float* y, int64_t rows,
+                      int c) {
+  const float* mean = channels.mean;
+  const float* scale = channels.scale;
+  const float* bias = channels.bias;
+  for (int64_t r = 0; r < rows; r++, x += c, y += c) {
+    RHNAS_FOR_VECTORS(c, {
+      const Vec before = (RHNAS_GET(x) - RHNAS_GET(mean)) * RHNAS_GET(scale) + RHNAS_GET(bias);
+      RHNAS_PUT(y, Value<kFunction>(before), false);
+    });
+  }
+}
+
+// The gradient before the activation, which is recomputed as Normalize computed it.
+template <int kFunction>
+RHNAS_INLINE Vec GradientBefore(Vec dout, Vec centred, Vec scale, Vec bias) {
+  if constexpr (kFunction == kIdentity) return dout;
+  const Vec before = centred * scale + bias;
+  return TimesSlope<kFunction>(dout, before, before);
+}
+
+template <int kFunction, int kVectors, bool kPartial>
+RHNAS_INLINE void NormalizeSumsOfColumns(const float* x, const float* dout,
+                                         const BatchNormChannels& channels, int64_t rows, int c,
+                                         int j, float* sum, float* sum_centred, int64_t lanes) {
+  Vec mean[kVectors];
+  Vec scale[kVectors];
+  Vec bias[kVectors];
+  Vec s[kVectors];
+  Vec q[kVectors];
+  RHNAS_UNROLL for (int v = 0; v < kVectors; v++) {
+    mean[v] = LoadLanes<kPartial>(channels.mean + j + v * kLanes, lanes);
+    scale[v] = LoadLanes<kPartial>(channels.scale + j + v * kLanes, lanes);
+    bias[v] = LoadLanes<kPartial>(channels.bias + j + v * kLanes, lanes);
+    s[v] = q[v] = Zero();
+  }
+  x += j;
+  dout += j;
+  for (int64_t r = 0; r < rows; r++, x += c, dout += c) {
+    RHNAS_UNROLL for (int v = 0; v < kVectors; v++) {
+      const Vec centred = LoadLanes<kPartial>(x + v * kLanes, lanes) - mean[v];
+      const Vec g = GradientBefore<kFunction>(LoadLanes<kPartial>(dout + v * kLanes, lanes),
+                                              centred, scale[v], bias[v]);
+      s[v] = s[v] + g;
+      q[v] = q[v] + g * centred;
+    }
+  }
+  RHNAS_UNROLL for (int v = 0; v < kVectors; v++) {
+    StoreLanes<kPartial>(sum + j + v * kLanes, s[v], lanes);
+    StoreLanes<kPartial>(sum_centred + j + v * kLanes, q[v], lanes);
+  }
+}
+
+template <int kFunction>
+static void NormalizeSums(const float* x, const float* dout, const BatchNormChannels& channels,
+                          int64_t rows, int c, float* sum, float* sum_centred) {
+  int j = 0;
+  for (; j + 2 * kLanes <= c; j += 2 * kLanes) {
+    NormalizeSumsOfColumns<kFunction, 2, false>(x, dout, channels, rows, c, j, sum, sum_centred,
+                                                kLanes);
+  }
+  for (; j + kLanes <= c; j += kLanes) {
+    NormalizeSumsOfColumns<kFunction, 1, false>(x, dout, channels, rows, c, j, sum, sum_centred,
+                                                kLanes);
+  }
+  if (j < c) {
+    NormalizeSumsOfColumns<kFunction, 1, true>(x, dout, channels, rows, c, j, sum, sum_centred,
+                                               c - j);
+  }
+}
+
+template <int kFunction>
+static void NormalizeBackward(const float* x, const float* dout, const BatchNormChannels& channels,
+                              const float* slope, const float* offset, float* dx, int64_t rows,
+                              int c, bool accumulate) {
+  const float* mean = channels.mean;
+  const float* scale = channels.scale;
+  const float* bias = channels.bias;
+  for (int64_t r = 0; r < rows; r++, x += c, dout += c, dx += c) {
+    RHNAS_FOR_VECTORS(c, {
+      const Vec centred = RHNAS_GET(x) - RHNAS_GET(mean);
+      const Vec factor = RHNAS_GET(scale);
+      const Vec g = GradientBefore<kFunction>(RHNAS_GET(dout), centred, factor, RHNAS_GET(bias));
+      RHNAS_PUT(dx, g * factor - centred * RHNAS_GET(slope) - RHNAS_GET(offset), accumulate);
+    });
+  }
+}
