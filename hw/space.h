@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,13 +19,15 @@ struct SpaceParameter {
 
 struct HwSpace {
   std::string name;
-  Config base;  // what the parameters do not set
+  Config base;                // what the parameters do not set
+  bool derived_tags = false;  // SHL_VME_CLT_TAG_BITS of a point: as many as R7 needs
   std::vector<SpaceParameter> parameters;
   int64_t points() const;
   std::vector<int> sizes() const;                  // values per parameter
   Config At(const std::vector<int>& index) const;  // one index a parameter
   Config At(int64_t point) const;
-  // Indices of a configuration, if it lies in the space.
+  // Indices of a configuration, if it lies in the space. The tag width is not compared: it is an
+  // internal wire that neither time nor area sees, and the published default has fewer bits.
   bool Find(const Config& config, std::vector<int>* index) const;
 };
 
@@ -36,11 +39,27 @@ struct SpaceOptions {
 Result<HwSpace> FindHwSpace(const std::string& name, const SpaceOptions& options = {});
 std::vector<std::string> HwSpaceNames();
 
+// Points of one array size; index: log2 of multiply-accumulates per cycle.
+struct MacBucket {
+  int64_t points = 0, valid = 0;
+  int64_t encoding_valid = 0;  // under R1 to R6 and the scratchpad address alone
+};
 struct SpaceCount {
   int64_t points = 0, valid = 0;
+  int64_t encoding_valid = 0;
   std::array<int64_t, kRuleCount>
-      by_rule{};  // points that break each rule (a point may break several)
+      by_rule{};             // points that break each rule (a point may break several)
+  int64_t tag_memories = 0;  // memories that break R7, up to four a point
+  std::array<MacBucket, 32> by_log_macs{};
 };
 SpaceCount Count(const HwSpace& space, const Limits& limits = {});
+
+// For messages about constraints that cannot be met. Both walk the whole space.
+// The valid point of the smallest area (built-in table); empty when no point is valid.
+std::optional<Config> SmallestValid(const HwSpace& space, const Limits& limits = {});
+// The valid point that differs from `config` by the fewest steps over all parameters, the smaller
+// area first among equals; empty when no point is valid.
+std::optional<Config> NearestValid(const HwSpace& space, const Config& config,
+                                   const Limits& limits = {});
 
 }  // namespace rhnas::hw

@@ -1,6 +1,8 @@
 // The energy and area table: CSV, compiled in, replaceable by a file. Columns: name, value, unit,
-// node_nm, voltage_v, source. Every row has a source; unknown, missing, duplicate, negative or
-// non-finite rows are errors with path and line.
+// node_nm, voltage_v, source. A field may stand in double quotes ("" for a quote inside). Lines
+// that start with # and empty lines are skipped. Every row has a source; unknown, missing,
+// duplicate, negative or non-finite rows are errors with path and line. The names are those of
+// DefaultCostTableCsv().
 #pragma once
 
 #include <string>
@@ -32,12 +34,15 @@ class CostTable {
   friend Result<CostTable> ParseCostTable(const std::string&, const std::string&);
   std::vector<TableRow> rows_;
   struct SramPoint {
-    double kib, read, write, leak_mw, area_um2;
+    double kib, read, write, leak_mw, um2_per_kib;
   };
-  std::vector<SramPoint> sram_;
+  double Sram(double bytes, double SramPoint::*value) const;
+  std::vector<SramPoint> sram_;  // by growing capacity
 };
 
 Result<CostTable> ParseCostTable(const std::string& csv, const std::string& path);
+// Reads a file; errors as ParseCostTable's, or that it cannot be read.
+Result<CostTable> ReadCostTable(const std::string& path);
 // The built-in table (45 nm); parsed once.
 const CostTable& DefaultCostTable();
 const std::string& DefaultCostTableCsv();

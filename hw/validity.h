@@ -65,9 +65,22 @@ struct Limits {
   std::optional<Board> board;
 };
 
-// Every violated rule (one verdict a rule, the worst one); empty when valid.
+// Every violated rule (one verdict a rule, the worst one); empty when valid. The area cap uses the
+// built-in table's area; with a table of your own compare its AreaUm2 yourself.
 std::vector<Verdict> CheckAll(const Config& config, const Limits& limits = {});
 // The first violated rule in order, or ok.
 Verdict Check(const Config& config, const Limits& limits = {});
+// Bit i set: rule i is broken. For counting: no text, no allocation.
+uint32_t BrokenRules(const Config& config, const Limits& limits = {});
+// How many of the four memories (inputs, weights, accumulators, micro-ops) break R7.
+int TagViolations(const Config& config);
+// Bits of SHL_VME_CLT_TAG_BITS that R7 asks for: the most of its four memories.
+int TagBitsNeeded(const Config& config);
+
+// What the configuration takes of a board (kBoard's model, see validity.cc).
+struct BoardUse {
+  double lut = 0, ff = 0, dsp = 0, bram36 = 0, uram = 0;
+};
+BoardUse EstimateBoardUse(const Config& config, const Board& board);
 
 }  // namespace rhnas::hw
