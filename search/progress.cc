@@ -43,6 +43,9 @@ std::string ProgressPrinter::Line(const Progress& progress) const {
   if (progress.total > 0)
     text += Format(" %3.0f%%", 100 * static_cast<double>(progress.done) / total);
   const double rate = Rate();
+  if (rate > 0 && progress.total >= progress.done) {
+    text += "  " + ClockText(static_cast<double>(progress.total - progress.done) / rate) + " left";
+  }
   if (rate > 0) text += Format("  %.*f steps/s", rate < 10 ? 2 : 0, rate);
   if (progress.loss != 0) text += Format("  loss %.3f", progress.loss);
   if (progress.accuracy > 0) text += "  acc " + Percent(progress.accuracy);
@@ -50,9 +53,6 @@ std::string ProgressPrinter::Line(const Progress& progress) const {
     text += "  valid " + Percent(progress.share_valid);
     // The reward of a valid design is -log(objective / objective of the default).
     text += Format("  hw %.2fx", std::exp(progress.reward));
-  }
-  if (rate > 0 && progress.total >= progress.done) {
-    text += "  " + ClockText(static_cast<double>(progress.total - progress.done) / rate) + " left";
   }
   return text;
 }

@@ -232,7 +232,9 @@ TEST(Progress, PlainLinesAreFew) {
 
 TEST(Progress, TerminalRefreshesOneLine) {
   Screen screen;
-  ProgressPrinter printer(screen.Options(true));
+  ProgressPrinter::Options options = screen.Options(true);
+  options.refresh_seconds = 0.25;
+  ProgressPrinter printer(options);
   Progress progress;
   progress.phase = "search";
   progress.total = 1000;
@@ -240,7 +242,7 @@ TEST(Progress, TerminalRefreshesOneLine) {
   progress.accuracy = 0.5;
   progress.share_valid = 0.25;
   for (int i = 1; i <= 100; ++i) {
-    screen.now = 0.05 * i;
+    screen.now = 0.0625 * i;  // exact in binary
     progress.done = i;
     printer.Report(progress);
   }
