@@ -1,0 +1,304 @@
+// Dense and grouped correlations by register tiles (engine/simd/tile.inl), see
+// engine/conv_filter.cc for their filter gradients.
+//
+// Columns are cut into panels of up to four vectors; the filters of a panel are packed one
+// reduction step after the other (or read in place where that is as good). A task is a band of
+// output rows of an image, or a run of pixels where the whole batch is one matrix, times a group of
+// panels. Pixels are read in place, except that a band that touches the padding is first copied
+// with its zeros: every pixel is then used r * s * columns times, so the copy is cheap.
+#include <cstring>
+
+#include "engine/conv_internal.h"
+
+namespace rhnas::engine::conv {
+
+namespace {
+
+constexpr int kMaxPanels = 1024;
+// Share of a second-level cache (at least 512 KiB on the machines of the last ten years) that a
+// block of pixels may take, and that a panel of filters may take.
+constexpr int64_t kBlockFloats = 32 * 1024, kPanelFloats = 48 * 1024;
+// Below this many multiply-adds a task costs less than handing it out.
+constexpr int64_t kTaskMacs = 64 * 1024;
+
+struct Panel {
+  int column, vecs, half, last;
+  int tile_rows;
+  int width;       // floats of a packed row
+  int64_t offset;  // in the packed filters of a group
+};
+
+struct Panels {
+  int count = 0;
+  int64_t floats = 0;  // packed filters of one group
+  Panel panel[kMaxPanels];
+};
+
+// Estimated cycles per reduction step for `rows` rows of `vecs` vectors: multiply-adds, loads, and
+// the latency of a chain when there are too few accumulators.
+int64_t StepCost(int64_t rows, int64_t vecs) {
+  const int64_t kLatency = 8;
+  return Max(Max(rows * vecs, rows + vecs), kLatency) + 1;
+}
+
+// `rows` split into the fewest register tiles, as even as possible.
+int TileRows(int64_t rows, int most) {
+  return static_cast<int>(CeilDiv(rows, CeilDiv(rows, most)));
+}
+
+int64_t RowsCost(int64_t rows, int most, int64_t vecs) {
+  const int tile = TileRows(rows, most);
+  const int64_t rest = rows % tile;
+  return rows / tile * StepCost(tile, vecs) + (rest > 0 ? StepCost(rest, vecs) : 0);
+}
+
+// Cuts `columns` into panels for runs of `rows` rows: the width that the estimate likes best. At
+// most kMaxPanels panels: returns the number of columns covered, the caller goes on from there.
+int PlanPanels(int columns, int64_t rows, int64_t steps, const simd::ConvKernels& kernels,
+               Panels* plan) {
+  const int lanes = kernels.lanes;
+  if (columns > kMaxPanels * lanes) columns = kMaxPanels * lanes;
+  const int rest = columns % lanes;
+  const int half = rest > 0 && rest <= kernels.half_lanes ? 1 : 0;
+  const int vecs = half ? columns / lanes : (columns + lanes - 1) / lanes;
+  const int last = rest == 0 ? lanes : rest;
+  int best_most = 1;
+  int64_t best_cost = -1;
+  for (int most = 1; most <= simd::kMaxVecs; most++) {
+    if (kernels.max_rows[most][0] == 0) continue;
+    int64_t cost = 0;
+    const int panels = static_cast<int>(Max(1, CeilDiv(vecs + half, most)));
+    for (int p = 0; p < panels; p++) {
+      const int from = vecs * p / panels, to = vecs * (p + 1) / panels;
+      const int h = p == panels - 1 ? half : 0;
+      const int rows_most = kernels.max_rows[to - from][h];
+      if (rows_most == 0) {
+        cost = -1;
+        break;
+      }
+      cost += RowsCost(rows, rows_most, to - from + h);
+    }
+    if (cost >= 0 && (best_cost < 0 || cost < best_cost)) {
+      best_cost = cost;
+      best_most = most;
+    }
+  }
+  plan->count = static_cast<int>(Max(1, CeilDiv(vecs + half, best_most)));
+  plan->floats = 0;
+  for (int p = 0; p < plan->count; p++) {
+    Panel& panel = plan->panel[p];
+    const int from = vecs * p / plan->count, to = vecs * (p + 1) / plan->count;
+    panel.column = from * lanes;
+    panel.vecs = to - from;
+    panel.half = p == plan->count - 1 ? half : 0;
+    panel.last = p == plan->count - 1 ? last : lanes;
+    panel.tile_rows = TileRows(rows, kernels.max_rows[panel.vecs][panel.half]);
+    panel.width = panel.vecs * lanes + panel.half * kernels.half_lanes;
+    panel.offset = plan->floats;
+    plan->floats += CeilDiv(steps * panel.width, 16) * 16;
+  }
+  return columns;
+}
+
+// Packs steps [first, last) of a panel: rows of panel.width floats, columns beyond the group zero.
+void PackPanel(const Correlation& job, const Panel& panel, int group, int64_t first, int64_t last,
+               float* packed) {
+  const int columns = static_cast<int>(Min(panel.width, job.columns - panel.column));
+  for (int64_t step = first; step < last; step++) {
+    const int64_t channel = step % job.channels, tap = step / job.channels;
+    const float* from = job.f + group * job.f_group + tap / job.s * job.f_r +
+                        tap % job.s * job.f_s + channel * job.f_channel +
+                        panel.column * job.f_column;
+    float* to = packed + step * panel.width;
+    if (job.f_column == 1) {
+      std::memcpy(to, from, static_cast<size_t>(columns) * sizeof(float));
+    } else {
+      for (int i = 0; i < columns; i++) to[i] = from[i * job.f_column];
+    }
+    for (int i = columns; i < panel.width; i++) to[i] = 0;
+  }
+}
+
+void FillZero(const Correlation& job, ThreadPool& pool) {
+  pool.ParallelFor(
+      int64_t{job.images} * job.out_h, Max(1, 16384 / job.y_row),
+      [&](int64_t begin, int64_t end, int) {
+        const size_t bytes = static_cast<size_t>(job.groups) * static_cast<size_t>(job.columns) * 4;
+        for (int64_t row = begin; row < end; row++) {
+          float* y = job.y + row / job.out_h * job.y_image + row % job.out_h * job.y_row;
+          for (int j = 0; j < job.out_w; j++) std::memset(y + j * job.y_pixel, 0, bytes);
+        }
+      });
+}
+
+// Columns [0, covered) of every group.
+void CorrelatePanels(const Correlation& job, const Panels& plan, const simd::ConvKernels& kernels,
+                     ThreadPool& pool, bool flat) {
+  const int64_t steps = int64_t{job.r} * job.s * job.channels;
+  const bool padded = job.top > 0 || job.left > 0 ||
+                      (job.out_h - 1) * job.stride + job.r - job.top > job.h ||
+                      (job.out_w - 1) * job.stride + job.s - job.left > job.w;
+  const int copy_width = (job.out_w - 1) * job.stride + job.s;
+
+  // Bands: `block` output rows of one image, or pixels of the whole batch.
+  const int64_t threads = pool.size();
+  const int64_t rows = flat ? job.out_w : job.out_h;
+  const int64_t row_macs = steps * job.columns * job.groups * (flat ? 1 : job.out_w);
+  const int64_t row_floats =
+      flat ? job.x_pixel : Max(1, job.stride * int64_t{padded ? copy_width : job.w} * job.x_pixel);
+  int64_t block = Max(1, Min(rows, kBlockFloats / row_floats));
+  block = Min(block, Max(CeilDiv(kTaskMacs, row_macs), CeilDiv(rows * job.images, 4 * threads)));
+  if (flat) block = Min(rows, CeilDiv(block, plan.panel[0].tile_rows) * plan.panel[0].tile_rows);
+  block = CeilDiv(rows, CeilDiv(rows, block));
+  const int64_t bands = CeilDiv(rows, block), blocks = bands * job.images;
+  const int64_t parts = threads == 1 ? 1 : Max(1, Min(plan.count, CeilDiv(3 * threads, blocks)));
+  const int64_t copy_rows = padded ? (block - 1) * job.stride + job.r : 0;
+
+  // Filters of whole panels can be read in place when few pixels use them.
+  const bool in_place = job.f_column == 1 && job.f_s == job.channels * job.f_channel &&
+                        job.f_r == job.s * job.f_s &&
+                        int64_t{job.images} * job.out_h * job.out_w < 64;
+  const int64_t packed_floats = plan.floats * job.groups;
+  const Scratch scratch(pool, packed_floats, copy_rows * copy_width * job.x_pixel);
+  float* const packed = scratch.shared();
+  const auto is_packed = [&](const Panel& panel) {
+    return !in_place || panel.half || panel.last != kernels.lanes;
+  };
+  const int64_t pack_steps = Max(1, Min(steps, 8192 / plan.panel[0].width));
+  const int64_t packs = CeilDiv(steps, pack_steps);
+  pool.ParallelFor(packs * plan.count * job.groups,
+                   Max(1, CeilDiv(16384, pack_steps * plan.panel[0].width)),
+                   [&](int64_t begin, int64_t end, int) {
+                     for (int64_t i = begin; i < end; i++) {
+                       const int64_t pack = i % packs, p = i / packs % plan.count;
+                       const int64_t group = i / packs / plan.count;
+                       const Panel& panel = plan.panel[p];
+                       if (!is_packed(panel)) continue;
+                       PackPanel(job, panel, static_cast<int>(group), pack * pack_steps,
+                                 Min(steps, (pack + 1) * pack_steps),
+                                 packed + group * plan.floats + panel.offset);
+                     }
+                   });
+
+  pool.ParallelFor(blocks * parts, 1, [&](int64_t begin, int64_t end, int worker) {
+    for (int64_t task = begin; task < end; task++) {
+      const int64_t part = task % parts, band = task / parts % bands;
+      const int64_t image = task / parts / bands;
+      const int64_t first = band * block, count = Min(block, rows - first);
+      const float* x = job.x + image * job.h * job.w * job.x_pixel;
+      int64_t x_row = job.w * job.x_pixel;
+      if (flat) {
+        x += first * job.x_pixel;
+      } else if (padded) {
+        float* const copy = scratch.Own(worker);
+        CopyPadded(x, job.h, job.w, job.x_pixel, static_cast<int>(first) * job.stride - job.top,
+                   -job.left, static_cast<int>(count - 1) * job.stride + job.r, copy_width, copy);
+        x = copy;
+        x_row = copy_width * job.x_pixel;
+      } else {
+        x += ((first * job.stride - job.top) * job.w - job.left) * job.x_pixel;
+      }
+      float* const y = job.y + image * job.y_image + first * (flat ? job.y_pixel : job.y_row);
+
+      const int64_t p_begin = plan.count * part / parts, p_end = plan.count * (part + 1) / parts;
+      for (int group = 0; group < job.groups; group++) {
+        for (int64_t p = p_begin; p < p_end; p++) {
+          const Panel& panel = plan.panel[p];
+          simd::TileArgs args;
+          const bool merged = job.groups == 1;  // taps of a filter row follow each other in x
+          args.a_row = job.stride * job.x_pixel;
+          args.a_outer = x_row;
+          args.a_inner = job.x_pixel;
+          args.inner = merged ? 1 : job.s;
+          args.steps = int64_t{job.channels} * (merged ? job.s : 1);
+          args.b_step = is_packed(panel) ? panel.width : job.f_channel;
+          args.c_row = job.y_pixel;
+          args.rows = flat ? count : job.out_w;
+          args.tile_rows = panel.tile_rows;
+          args.last = panel.last;
+          const float* const b = is_packed(panel) ? packed + group * plan.floats + panel.offset
+                                                  : job.f + group * job.f_group + panel.column;
+          // As many filter rows at a time as keep their part of the panel in the cache.
+          const int64_t filter_row = int64_t{job.s} * job.channels;
+          const int r_block =
+              static_cast<int>(Max(1, Min(job.r, kPanelFloats / (filter_row * panel.width))));
+          const auto tile = kernels.tile[panel.vecs][panel.half];
+          for (int r = 0; r < job.r; r += r_block) {
+            args.outer = static_cast<int>(Min(r_block, job.r - r));
+            args.b = b + r * filter_row * args.b_step;
+            args.accumulate = job.accumulate || r > 0;
+            for (int64_t i = 0; i < (flat ? 1 : count); i++) {
+              args.a = x + (i * job.stride + r) * x_row + int64_t{group} * job.channels;
+              args.c = y + i * job.y_row + int64_t{group} * job.columns + panel.column;
+              tile(args);
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void CopyPadded(const float* image, int h, int w, int64_t pixel, int top, int left, int rows,
+                int width, float* to) {
+  const int from = static_cast<int>(Min(width, Max(0, -left)));
+  const int until = static_cast<int>(Max(from, Min(width, w - left)));
+  for (int i = 0; i < rows; i++, to += width * pixel) {
+    const int row = top + i;
+    if (row < 0 || row >= h) {
+      std::memset(to, 0, static_cast<size_t>(width * pixel) * sizeof(float));
+      continue;
+    }
+    std::memset(to, 0, static_cast<size_t>(from * pixel) * sizeof(float));
+    if (until > from) {
+      std::memcpy(to + from * pixel, image + (int64_t{row} * w + left + from) * pixel,
+                  static_cast<size_t>((until - from) * pixel) * sizeof(float));
+    }
+    std::memset(to + until * pixel, 0,
+                static_cast<size_t>((width - until) * pixel) * sizeof(float));
+  }
+}
+
+Scratch::Scratch(ThreadPool& pool, int64_t shared_floats, int64_t own_floats)
+    : pool_(pool),
+      shared_floats_(CeilDiv(shared_floats, 16) * 16),
+      own_floats_(CeilDiv(own_floats, 16) * 16) {
+  const auto reserve = [&](int worker, int64_t floats) {
+    return static_cast<float*>(pool.Scratch(worker, static_cast<size_t>(floats) * sizeof(float)));
+  };
+  shared_ = reserve(0, shared_floats_ + own_floats_);
+  for (int worker = 1; worker < pool.size(); worker++) reserve(worker, own_floats_);
+}
+
+float* Scratch::Own(int worker) const {
+  if (worker == 0) return shared_ + shared_floats_;
+  return static_cast<float*>(
+      pool_.Scratch(worker, static_cast<size_t>(own_floats_) * sizeof(float)));
+}
+
+void CorrelateDense(const Correlation& given, const simd::ConvKernels& kernels, ThreadPool& pool) {
+  Correlation job = given;
+  if (job.r == 0 || job.s == 0) return FillZero(job, pool);
+  // A pointwise correlation without padding is one matrix over all pixels.
+  const bool flat = job.r == 1 && job.s == 1 && job.stride == 1 && job.top == 0 && job.left == 0 &&
+                    job.out_h == job.h && job.out_w == job.w &&
+                    (job.out_h == 1 || job.y_row == job.out_w * job.y_pixel) &&
+                    (job.images == 1 || job.y_image == job.out_h * job.y_row);
+  if (flat) {
+    job.w = job.out_w = job.images * job.h * job.w;
+    job.h = job.out_h = job.images = 1;
+  }
+  const int64_t steps = int64_t{job.r} * job.s * job.channels;
+  while (job.columns > 0) {
+    Panels plan;
+    const int covered = PlanPanels(job.columns, job.out_w, steps, kernels, &plan);
+    CorrelatePanels(job, plan, kernels, pool, flat);
+    job.columns -= covered;
+    job.f += covered * job.f_column;
+    job.y += covered;
+  }
+}
+
+}  // namespace rhnas::engine::conv

@@ -1,0 +1,201 @@
+// Depthwise correlations and filter gradients: the loops around engine/simd/depthwise.inl.
+//
+// The source is read in place. Filters wider than the widest kernel, and strides above two, are
+// taken apart by columns of taps, each pass adding to the one before.
+#include "engine/conv_internal.h"
+
+namespace rhnas::engine::conv {
+
+namespace {
+
+// Channels are taken in blocks so that the rows and filters a tile of 8 outputs needs stay in half
+// of a 32 KiB first-level cache.
+constexpr int64_t kTileFloats = 4096;
+constexpr int kChannelQuantum = 32;
+constexpr int64_t kTaskMacs = 128 * 1024;
+// Of the filter gradient: output pixels of a chunk at least, chunks at most.
+constexpr int64_t kChunkPixels = 256, kMaxChunks = 32;
+
+// Taps [first, first + taps) of each filter row in one pass; the stride of the kernel, and how many
+// pixels of x one of its columns stands for.
+struct Pass {
+  int first, taps, stride, pixels;
+};
+
+template <typename Kernel>
+int MakePasses(int s, int stride, const Kernel (&kernels)[8][3], Pass* passes, int limit) {
+  int count = 0;
+  for (int first = 0; first < s && count < limit; count++) {
+    int taps = s - first < 7 ? s - first : 7;
+    if (stride <= 2) {
+      while (taps > 1 && kernels[taps][stride] == nullptr) taps--;
+    } else {
+      taps = 1;
+    }
+    const bool direct = stride <= 2 && kernels[taps][stride] != nullptr;
+    if (!direct) taps = 1;  // one tap of any stride is a stride-1 pass over spread pixels
+    passes[count] = direct ? Pass{first, taps, stride, 1} : Pass{first, 1, 1, stride};
+    first += taps;
+  }
+  return count;
+}
+
+constexpr int kMaxPasses = 64;
+
+// Columns of a pass, of which [low, high) are inside an image of width w when the first is pixel
+// `start` (which may be negative) and each is `pixels` further.
+struct Columns {
+  int low, high;
+};
+Columns InsideColumns(int start, int pixels, int w) {
+  Columns inside;
+  inside.low = start < 0 ? static_cast<int>(CeilDiv(-start, pixels)) : 0;
+  inside.high = w > start ? (w - 1 - start) / pixels + 1 : 0;
+  return inside;
+}
+
+int64_t ChannelBlock(int64_t channels, int64_t floats_per_channel) {
+  if (channels * floats_per_channel <= kTileFloats) return channels;
+  const int64_t block =
+      Max(1, kTileFloats / floats_per_channel / kChannelQuantum) * kChannelQuantum;
+  return Min(channels, block);
+}
+
+}  // namespace
+
+void CorrelateDepthwise(const Correlation& job, const simd::ConvKernels& kernels,
+                        ThreadPool& pool) {
+  const int64_t channels = job.groups;
+  Pass passes[kMaxPasses];
+  const int pass_count = MakePasses(job.s, job.stride, kernels.depthwise, passes, kMaxPasses);
+  const int64_t channel_block = ChannelBlock(channels, job.r * int64_t{8 * job.stride + 2 * job.s});
+  const int64_t channel_blocks = CeilDiv(channels, channel_block);
+
+  const int64_t row_macs = Max(1, int64_t{job.r} * job.s) * job.out_w * channels;
+  const int64_t rows = int64_t{job.images} * job.out_h;
+  int64_t grain = Max(CeilDiv(kTaskMacs, row_macs), CeilDiv(rows, int64_t{16} * pool.size()));
+  // Whole images where they are small: neighbouring rows share what they read.
+  if (grain > job.out_h) grain = grain / job.out_h * job.out_h;
+
+  pool.ParallelFor(rows, grain, [&](int64_t begin, int64_t end, int) {
+    while (begin < end) {
+      const int64_t image = begin / job.out_h;
+      const int64_t until = Min(end, (image + 1) * job.out_h);
+      for (int64_t b = 0; b < channel_blocks; b++) {
+        const int64_t channel = b * channel_block;
+        for (int64_t row = begin; row < until; row++) {
+          const int i = static_cast<int>(row - image * job.out_h);
+          const int top = i * job.stride - job.top;
+          const int r_low = top < 0 ? -top : 0;
+          const int r_high = static_cast<int>(Min(job.r, job.h - top));
+          simd::DepthwiseArgs args;
+          args.taps = r_high > r_low ? r_high - r_low : 0;
+          args.x_row = job.w * job.x_pixel;
+          args.f_row = job.f_r;
+          args.f_tap = job.f_s;
+          args.y = job.y + image * job.y_image + i * job.y_row + channel;
+          args.y_pixel = job.y_pixel;
+          args.width = job.out_w;
+          args.channels = static_cast<int>(Min(channel_block, channels - channel));
+          args.accumulate = job.accumulate;
+          const float* const x = job.x + (image * job.h + top + r_low) * args.x_row + channel;
+          const float* const f = job.f + r_low * job.f_r + channel;
+          if (args.taps == 0 || pass_count == 0) {
+            // Nothing reaches this row: zeros, through a pass of no taps.
+            args.taps = 0;
+            args.x = job.x;
+            args.f = job.f;
+            args.x_pixel = job.x_pixel;
+            args.low = args.high = 0;
+            kernels.depthwise[1][1](args);
+            continue;
+          }
+          for (int p = 0; p < pass_count; p++) {
+            const Pass& pass = passes[p];
+            const Columns inside = InsideColumns(pass.first - job.left, pass.pixels, job.w);
+            args.x = x + (pass.first - job.left) * job.x_pixel;
+            args.f = f + pass.first * job.f_s;
+            args.x_pixel = job.x_pixel * pass.pixels;
+            args.low = inside.low;
+            args.high = inside.high;
+            kernels.depthwise[pass.taps][pass.stride](args);
+            args.accumulate = true;
+          }
+        }
+      }
+      begin = until;
+    }
+  });
+}
+
+void FilterGradientDepthwise(const FilterGradient& job, const simd::ConvKernels& kernels,
+                             ThreadPool& pool) {
+  const int64_t channels = job.groups;
+  Pass passes[kMaxPasses];
+  const int pass_count =
+      MakePasses(job.s, job.stride, kernels.depthwise_filter, passes, kMaxPasses);
+  const int64_t filter = int64_t{job.r} * job.s * channels;
+  const int64_t rows = int64_t{job.images} * job.out_h;
+  int64_t chunks = Max(1, Min(kMaxChunks, rows * job.out_w / kChunkPixels));
+  int64_t chunk = CeilDiv(rows, Min(chunks, rows));
+  if (chunk > job.out_h) chunk = chunk / job.out_h * job.out_h;
+  chunks = CeilDiv(rows, chunk);
+  // Channels in blocks; a block's rows of one image should stay in the first-level cache.
+  const int64_t band = Min(chunk, job.out_h);
+  const int64_t channel_block =
+      ChannelBlock(channels, (band * job.stride + job.r) * job.w / 4 + band * job.out_w / 4);
+  const int64_t channel_blocks = CeilDiv(channels, channel_block);
+
+  const Scratch scratch(pool, chunks * filter, 0);
+  float* const partial = scratch.shared();
+  pool.ParallelFor(chunks * channel_blocks, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t item = begin; item < end; item++) {
+      const int64_t part = item / channel_blocks, channel = item % channel_blocks * channel_block;
+      const int64_t count = Min(channel_block, channels - channel);
+      float* const df = partial + part * filter + channel;
+      for (int64_t tap = 0; tap < int64_t{job.r} * job.s; tap++) {
+        for (int64_t c = 0; c < count; c++) df[tap * channels + c] = 0;
+      }
+      const int64_t last = Min(rows, (part + 1) * chunk);
+      for (int64_t row = part * chunk; row < last;) {
+        const int64_t image = row / job.out_h;
+        const int first = static_cast<int>(row - image * job.out_h);
+        const int64_t until = Min(last, (image + 1) * job.out_h);
+        const int top = first * job.stride - job.pad;
+        simd::DepthwiseFilterArgs args;
+        args.x_row = job.w * channels;
+        args.row_stride = job.stride;
+        args.row_low = -top;
+        args.row_high = job.h - top;
+        args.dy = job.dy + row * job.out_w * channels + channel;
+        args.dy_pixel = channels;
+        args.dy_row = job.out_w * channels;
+        args.height = static_cast<int>(until - row);
+        args.width = job.out_w;
+        args.df_row = job.s * channels;
+        args.df_tap = channels;
+        args.taps = job.r;
+        args.channels = static_cast<int>(count);
+        for (int p = 0; p < pass_count; p++) {
+          const Pass& pass = passes[p];
+          const Columns inside = InsideColumns(pass.first - job.pad, pass.pixels, job.w);
+          args.x = job.x + (image * job.h + top) * args.x_row + (pass.first - job.pad) * channels +
+                   channel;
+          args.x_pixel = channels * pass.pixels;
+          args.low = inside.low;
+          args.high = inside.high;
+          args.df = df + pass.first * channels;
+          kernels.depthwise_filter[pass.taps][pass.stride](args);
+        }
+        row = until;
+      }
+    }
+  });
+  const int64_t grain = Max(1024, CeilDiv(filter, int64_t{4} * pool.size()) / 16 * 16);
+  pool.ParallelFor(filter, grain, [&](int64_t begin, int64_t end, int) {
+    kernels.add_parts(job.df + begin, partial + begin, filter, static_cast<int>(chunks),
+                      end - begin, job.accumulate);
+  });
+}
+
+}  // namespace rhnas::engine::conv

@@ -1,0 +1,82 @@
+// What the parts of the convolution code share; callers use engine/conv.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/simd/conv_kernels.h"
+#include "engine/threads.h"
+
+namespace rhnas::engine::conv {
+
+// A correlation with its own strides everywhere, for each image, group, i, j, column:
+//   y[i][j][column] (+)= sum over r, s, channel of
+//       x[i * stride + r - top][j * stride + s - left][channel] * f[r][s][channel][column]
+// with x zero outside its h x w pixels. The forward pass is one; a backward-data pass is one for
+// each pair of phases of its stride. Strides are in floats and may be negative in f.
+struct Correlation {
+  int images = 1, groups = 1, channels = 1, columns = 1;  // channels and columns of one group
+  int r = 1, s = 1, stride = 1, top = 0, left = 0;
+
+  const float* x = nullptr;
+  int h = 1, w = 1;
+  int64_t x_pixel = 1;  // rows and images follow without gaps
+
+  const float* f = nullptr;
+  int64_t f_r = 0, f_s = 0, f_channel = 0, f_column = 0, f_group = 0;
+
+  float* y = nullptr;
+  int out_h = 1, out_w = 1;
+  int64_t y_image = 0, y_row = 0, y_pixel = 0;
+
+  bool accumulate = false;
+};
+
+// y (+)= correlation, by register tiles of pixels x columns.
+void CorrelateDense(const Correlation& job, const simd::ConvKernels& kernels, ThreadPool& pool);
+// The same where each group has one channel and one column.
+void CorrelateDepthwise(const Correlation& job, const simd::ConvKernels& kernels, ThreadPool& pool);
+
+// Filter gradient: df[r][s][channel][column] (+)= sum over images, i, j of
+//   x[i * stride + r - pad][j * stride + s - pad][channel] * dy[i][j][column].
+struct FilterGradient {
+  int images = 1, groups = 1, channels = 1, columns = 1;  // of one group
+  int r = 1, s = 1, stride = 1, pad = 0;
+  const float* x = nullptr;
+  int h = 1, w = 1;
+  const float* dy = nullptr;
+  int out_h = 1, out_w = 1;
+  float* df = nullptr;
+  bool accumulate = false;
+};
+
+void FilterGradientDense(const FilterGradient& job, const simd::ConvKernels& kernels,
+                         ThreadPool& pool);
+void FilterGradientDepthwise(const FilterGradient& job, const simd::ConvKernels& kernels,
+                             ThreadPool& pool);
+
+// Scratch of one call: a part that all workers see and a part of each worker's own, all reserved
+// before the work starts, so that a warm call allocates nothing whoever gets which block.
+class Scratch {
+ public:
+  Scratch(ThreadPool& pool, int64_t shared_floats, int64_t own_floats);
+  float* shared() const { return shared_; }
+  // Of the calling worker.
+  float* Own(int worker) const;
+
+ private:
+  ThreadPool& pool_;
+  float* shared_;
+  int64_t shared_floats_, own_floats_;
+};
+
+// Rows [top, top + rows) and columns [left, left + width) of an image of h x w pixels, zero outside
+// of it, to a packed block.
+void CopyPadded(const float* image, int h, int w, int64_t pixel, int top, int left, int rows,
+                int width, float* to);
+
+inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t Max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+}  // namespace rhnas::engine::conv

@@ -1,0 +1,49 @@
+// One target's table of convolution kernels; see engine/simd/conv_kernels.h and vec.h.
+
+#include "engine/simd/depthwise.inl"
+#include "engine/simd/tile.inl"
+
+static void AddParts(float* to, const float* from, int64_t stride, int parts, int64_t count,
+                     bool keep) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    Vec sum = keep ? Load(to + i) : Zero();
+    for (int part = 0; part < parts; part++) sum = sum + Load(from + part * stride + i);
+    Store(to + i, sum);
+  }
+  const int64_t rest = count - i;
+  if (rest == 0) return;
+  Vec sum = keep ? LoadPartial(to + i, rest) : Zero();
+  for (int part = 0; part < parts; part++) {
+    sum = sum + LoadPartial(from + part * stride + i, rest);
+  }
+  StorePartial(to + i, sum, rest);
+}
+
+static const ConvKernels kTable = {
+    kLanes,
+    kHalfLanes,
+    RHNAS_TILE_MAX_ROWS,
+    RHNAS_TILE_TABLE(TilePanel),
+    RHNAS_TILE_TABLE(OuterPanel),
+    {{nullptr, nullptr, nullptr},
+     {nullptr, DepthwiseRow<1, 1>, nullptr},
+     {nullptr, DepthwiseRow<2, 1>, nullptr},
+     {nullptr, DepthwiseRow<3, 1>, DepthwiseRow<3, 2>},
+     {nullptr, DepthwiseRow<4, 1>, nullptr},
+     {nullptr, DepthwiseRow<5, 1>, DepthwiseRow<5, 2>},
+     {nullptr, nullptr, nullptr},
+     {nullptr, DepthwiseRow<7, 1>, DepthwiseRow<7, 2>}},
+    {{nullptr, nullptr, nullptr},
+     {nullptr, DepthwiseFilter<1, 1>, nullptr},
+     {nullptr, nullptr, nullptr},
+     {nullptr, DepthwiseFilter<3, 1>, DepthwiseFilter<3, 2>},
+     {nullptr, nullptr, nullptr},
+     {nullptr, DepthwiseFilter<5, 1>, DepthwiseFilter<5, 2>},
+     {nullptr, nullptr, nullptr},
+     {nullptr, DepthwiseFilter<7, 1>, DepthwiseFilter<7, 2>}},
+    AddParts,
+};
+
+#undef RHNAS_TILE_MAX_ROWS
+#undef RHNAS_TILE_TABLE
