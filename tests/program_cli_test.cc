@@ -134,6 +134,8 @@ class Cli : public ::testing::Test {
   std::string program_, dir_;
 };
 
+class SlowCli : public Cli {};
+
 hw::Json ParseOrFail(const std::string& text) {
   const hw::Result<hw::Json> json = hw::ParseJson(text, "stdout");
   EXPECT_TRUE(json.ok()) << json.error() << "\n" << text;
@@ -530,7 +532,7 @@ TEST_F(Cli, SearchTellsAFullDiskBeforeTheWork) {
 
 // --- search: a whole run, stopped and resumed ---
 
-TEST_F(Cli, SlowSearchLeavesAFolderAndResumesToTheSameBits) {
+TEST_F(SlowCli, SearchLeavesAFolderAndResumesToTheSameBits) {
   const Outcome whole = Run(With(TinySearch("whole"), {"--json"}));
   ASSERT_EQ(whole.code, 0) << whole.err;
   const hw::Json result = ParseOrFail(whole.out);
@@ -617,7 +619,7 @@ TEST_F(Cli, SlowSearchLeavesAFolderAndResumesToTheSameBits) {
   EXPECT_EQ(WithoutSeconds(finished.out, false), WithoutSeconds(whole.out, false));
 }
 
-TEST_F(Cli, SlowSearchWithNoUsableCheckpoint) {
+TEST_F(SlowCli, SearchWithNoUsableCheckpoint) {
   const pid_t pid = Start(TinySearch("run"));
   ASSERT_TRUE(WaitForLines(pid, dir_ + "/run/log.csv", 2)) << ReadAll(dir_ + "/.stderr");
   kill(pid, SIGINT);
@@ -633,7 +635,7 @@ TEST_F(Cli, SlowSearchWithNoUsableCheckpoint) {
   EXPECT_NE(outcome.err.find("checkpoint"), std::string::npos) << outcome.err;
 }
 
-TEST_F(Cli, SlowSearchOnAFixedAcceleratorAndPlainText) {
+TEST_F(SlowCli, SearchOnAFixedAcceleratorAndPlainText) {
   const Outcome outcome = Run(With(TinySearch("fixed"), {"--hw", "default", "--epochs", "1"}));
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   for (const char* word : {"network", "accelerator", "latency", "energy", "EDP", "area", "accuracy",
@@ -647,7 +649,7 @@ TEST_F(Cli, SlowSearchOnAFixedAcceleratorAndPlainText) {
 
 // --- train ---
 
-TEST_F(Cli, SlowTrainResumesToTheSameBits) {
+TEST_F(SlowCli, TrainResumesToTheSameBits) {
   const std::vector<std::string> train = {"train", "--network",   "tiny:first", "--epochs",
                                           "3",     "--batch",     "16",         "--train-size",
                                           "640",   "--test-size", "64"};
