@@ -3,7 +3,21 @@
 // A Space is a list of slots; each slot has one or more candidate blocks. A fixed network is a
 // space with one candidate in each slot. A Genotype picks one candidate per slot and so names one
 // network. Blocks are plain records; nn/blocks.h builds trainable modules from them and LayersOf
-// their shapes.
+// their shapes. The tables themselves are in nn/space_catalogue.cc.
+//
+// Text form of a space and of a network, readable and stable:
+//
+//   fbnet-cifar                        the space as published
+//   fbnet-cifar@w0.5                   every searched channel count and the head times 0.5
+//   fbnet-cifar@w0.5,nopw,h1504,28x28x1,n47
+//                                      options in this order, each only where it differs: width;
+//                                      no leading 1x1 at expansion 1; channels of the head; input
+//                                      height x width x channels; number of classes
+//   fbnet-cifar@w0.5:k3_e6,skip,...    a network of it: one candidate for each searchable slot
+//   resnet18   resnet20@28x28x1        a fixed network
+//   fbnet-a    fbnet-a@cifar,w0.5      a published network of the FBNet spaces
+//
+// What ToText writes ParseNetwork reads back to an equal space and genotype.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +31,12 @@
 namespace rhnas::nn {
 
 enum class BlockKind {
-  kConvBn,     // r x r convolution + batch norm + activation (stem, head convolution)
-  kMbConv,     // [1x1 g] - shuffle - r x r depthwise - 1x1 g, residual where shapes allow
-  kSkip,       // identity, or 1x1 stride s + batch norm + activation where shapes differ
-  kResidual,   // ResNet basic block: two 3x3, shortcut as `shortcut` says
-  kSeparable,  // MobileNetV1: r x r depthwise + 1x1, batch norm and activation after each
-  kMaxPool,
+  kConvBn,      // r x r convolution + batch norm + activation (stem, head convolution)
+  kMbConv,      // [1x1 g] - shuffle - r x r depthwise - 1x1 g, residual where shapes allow
+  kSkip,        // identity, or 1x1 stride s + batch norm + activation where shapes differ
+  kResidual,    // ResNet basic block: two 3x3, shortcut as `shortcut` says
+  kSeparable,   // MobileNetV1: r x r depthwise + 1x1, batch norm and activation after each
+  kMaxPool,     // r x r
   kPoolLinear,  // global average pool + fully connected (classifier)
 };
 
@@ -44,10 +58,12 @@ struct Slot {
   int cin = 0, cout = 0, h = 0, w = 0, stride = 1;  // h, w: input
   std::vector<Block> candidates;
   bool searchable() const { return candidates.size() > 1; }
+  // Skip and residual connections are an identity here.
+  bool same_shape() const { return stride == 1 && cin == cout; }
 };
 
 struct Space {
-  std::string name;  // "fbnet-cifar", with options: "fbnet-cifar:w0.5"
+  std::string name;  // text form without a network: "fbnet-cifar", "fbnet-cifar@w0.5,nopw"
   int h = 32, w = 32, c = 3, classes = 10;
   std::vector<Slot> slots;
 
@@ -64,15 +80,20 @@ struct Genotype {
 };
 
 struct SpaceOptions {
-  double width = 1.0;     // multiplies every searched channel count and the head, rounded to 8
-  bool always_pw = true;  // dialect of the expansion-1 block
+  // Multiplies the channel counts of the searched stages and of the head, rounded to a multiple of
+  // 8 as in MobileNetV2; the stem keeps its own. Searched spaces only.
+  // In steps of 0.001, from 0.1 to 4.
+  double width = 1.0;
+  bool always_pw = true;  // dialect of the expansion-1 block; searched spaces only
+  int head = 0;           // channels of the head convolution, before `width`; 0: the space's own
   int classes = 0;        // 0: the space's own
   int resolution = 0;     // input height and width; 0: the space's own
   int channels = 0;       // input channels; 0: the space's own (3)
 };
 
 // tiny, fbnet-cifar, fbnet-imagenet; resnet18, mobilenet_v1, mobilenet_v2, resnet20 as spaces of
-// one network. Unknown: an error that lists the names and the nearest.
+// one network; each with options after '@', which go before `options`. Unknown: an error that lists
+// the names and the nearest.
 engine::Result<Space> FindSpace(const std::string& name, const SpaceOptions& options = {});
 std::vector<std::string> SpaceNames();
 
@@ -84,15 +105,20 @@ struct Network {
 };
 
 // "fbnet-cifar:k3_e6,skip,..." (text form of a genotype), a fixed network's name (resnet18), or
-// fbnet-a/-b/-c with @cifar or @imagenet (default @imagenet, as published).
-// Errors name the slot and list its candidates.
+// fbnet-a/-b/-c with @cifar or @imagenet (default @imagenet, as published: head of 1504 channels
+// for A, 1984 for B and C; on CIFAR 1504 for all). Errors name the slot and list its candidates.
 engine::Result<Network> ParseNetwork(const std::string& text, const SpaceOptions& options = {});
 std::string ToText(const Space& space, const Genotype& genotype);
 std::vector<std::string> NetworkNames();
 
-// Shapes of one block in a slot; of a whole network, in execution order.
+// Shapes of one block in a slot; of a whole network, in execution order. Layers are named after
+// their slot: "slot03/expand" with the number counted over the searchable slots from 0, or after
+// the role of a slot without a choice: "stem", "block02/conv1".
 std::vector<LayerShape> LayersOf(const Slot& slot, const Block& block, const std::string& prefix);
 std::vector<LayerShape> LayersOf(const Space& space, const Genotype& genotype);
+std::string SlotPrefix(const Space& space, int slot);
+// The candidate that `genotype` picks in each slot. REQUIRES: one valid choice per searchable slot.
+std::vector<const Block*> BlocksOf(const Space& space, const Genotype& genotype);
 int64_t Macs(const Space& space, const Genotype& genotype);
 int64_t Params(const Space& space, const Genotype& genotype);
 

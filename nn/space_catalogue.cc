@@ -1,0 +1,125 @@
+// Tables of networks, as published:
+//   fbnet-*       Wu et al., "FBNet", CVPR 2019, in the form that Auto-NBA (config_search.py,
+//                 operations.py) and HW-NAS-Bench (model_infer.py) share, on CIFAR and ImageNet
+//   resnet18/20   He et al., "Deep residual learning", CVPR 2016, table 1 and section 4.2
+//   mobilenet_v1  Howard et al., arXiv 1704.04861, table 1
+//   mobilenet_v2  Sandler et al., CVPR 2018, table 2
+//   tiny          ours: small enough for a joint search within a minute on two cores
+#include "nn/space_catalogue.h"
+
+namespace rhnas::nn {
+
+namespace {
+
+constexpr BlockKind kConv = BlockKind::kConvBn, kMb = BlockKind::kMbConv,
+                    kRes = BlockKind::kResidual, kSep = BlockKind::kSeparable,
+                    kPool = BlockKind::kMaxPool, kOut = BlockKind::kPoolLinear;
+constexpr const char* kSearched = nullptr;
+
+// Auto-NBA's and HW-NAS-Bench's order of operations: the indices of PublishedRow count here.
+constexpr BlockRow kFbnetBlocks[] = {
+    {"k3_e1", kMb, 3, 1, 1}, {"k3_e1_g2", kMb, 3, 1, 2}, {"k3_e3", kMb, 3, 3, 1},
+    {"k3_e6", kMb, 3, 6, 1}, {"k5_e1", kMb, 5, 1, 1},    {"k5_e1_g2", kMb, 5, 1, 2},
+    {"k5_e3", kMb, 5, 3, 1}, {"k5_e6", kMb, 5, 6, 1},    {"skip", BlockKind::kSkip, 1, 1, 1},
+};
+
+constexpr BlockRow kTinyBlocks[] = {
+    {"k3_e1_g2", kMb, 3, 1, 2}, {"k3_e3", kMb, 3, 3, 1}, {"k3_e6", kMb, 3, 6, 1},
+    {"k5_e1", kMb, 5, 1, 1},    {"k5_e3", kMb, 5, 3, 1}, {"skip", BlockKind::kSkip, 1, 1, 1},
+};
+
+// role, kind, kernel, expansion, channels, repeats, stride, head
+constexpr StageRow kTiny[] = {
+    {"stem", kConv, 3, 1, 16, 1, 2, false},  {kSearched, kMb, 0, 0, 16, 1, 1, false},
+    {kSearched, kMb, 0, 0, 32, 2, 2, false}, {kSearched, kMb, 0, 0, 64, 3, 2, false},
+    {"head", kConv, 1, 1, 128, 1, 1, true},  {"classifier", kOut, 1, 1, 0, 1, 1, false},
+};
+
+constexpr StageRow kFbnetCifar[] = {
+    {"stem", kConv, 3, 1, 16, 1, 1, false},   {kSearched, kMb, 0, 0, 16, 1, 1, false},
+    {kSearched, kMb, 0, 0, 24, 4, 1, false},  {kSearched, kMb, 0, 0, 32, 4, 2, false},
+    {kSearched, kMb, 0, 0, 64, 4, 2, false},  {kSearched, kMb, 0, 0, 112, 4, 1, false},
+    {kSearched, kMb, 0, 0, 184, 4, 2, false}, {kSearched, kMb, 0, 0, 352, 1, 1, false},
+    {"head", kConv, 1, 1, 1504, 1, 1, true},  {"classifier", kOut, 1, 1, 0, 1, 1, false},
+};
+
+constexpr StageRow kFbnetImagenet[] = {
+    {"stem", kConv, 3, 1, 16, 1, 2, false},   {kSearched, kMb, 0, 0, 16, 1, 1, false},
+    {kSearched, kMb, 0, 0, 24, 4, 2, false},  {kSearched, kMb, 0, 0, 32, 4, 2, false},
+    {kSearched, kMb, 0, 0, 64, 4, 2, false},  {kSearched, kMb, 0, 0, 112, 4, 1, false},
+    {kSearched, kMb, 0, 0, 184, 4, 2, false}, {kSearched, kMb, 0, 0, 352, 1, 1, false},
+    {"head", kConv, 1, 1, 1984, 1, 1, true},  {"classifier", kOut, 1, 1, 0, 1, 1, false},
+};
+
+constexpr StageRow kResnet18[] = {
+    {"stem", kConv, 7, 1, 64, 1, 2, false},     {"pool", kPool, 3, 1, 64, 1, 2, false},
+    {"block", kRes, 3, 1, 64, 2, 1, false},     {"block", kRes, 3, 1, 128, 2, 2, false},
+    {"block", kRes, 3, 1, 256, 2, 2, false},    {"block", kRes, 3, 1, 512, 2, 2, false},
+    {"classifier", kOut, 1, 1, 0, 1, 1, false},
+};
+
+constexpr StageRow kResnet20[] = {
+    {"stem", kConv, 3, 1, 16, 1, 1, false},     {"block", kRes, 3, 1, 16, 3, 1, false},
+    {"block", kRes, 3, 1, 32, 3, 2, false},     {"block", kRes, 3, 1, 64, 3, 2, false},
+    {"classifier", kOut, 1, 1, 0, 1, 1, false},
+};
+
+constexpr StageRow kMobilenetV1[] = {
+    {"stem", kConv, 3, 1, 32, 1, 2, false},     {"block", kSep, 3, 1, 64, 1, 1, false},
+    {"block", kSep, 3, 1, 128, 2, 2, false},    {"block", kSep, 3, 1, 256, 2, 2, false},
+    {"block", kSep, 3, 1, 512, 6, 2, false},    {"block", kSep, 3, 1, 1024, 2, 2, false},
+    {"classifier", kOut, 1, 1, 0, 1, 1, false},
+};
+
+constexpr StageRow kMobilenetV2[] = {
+    {"stem", kConv, 3, 1, 32, 1, 2, false},  {"block", kMb, 3, 1, 16, 1, 1, false},
+    {"block", kMb, 3, 6, 24, 2, 2, false},   {"block", kMb, 3, 6, 32, 3, 2, false},
+    {"block", kMb, 3, 6, 64, 4, 2, false},   {"block", kMb, 3, 6, 96, 3, 1, false},
+    {"block", kMb, 3, 6, 160, 3, 2, false},  {"block", kMb, 3, 6, 320, 1, 1, false},
+    {"head", kConv, 1, 1, 1280, 1, 1, true}, {"classifier", kOut, 1, 1, 0, 1, 1, false},
+};
+
+template <typename T, int N>
+constexpr int Count(const T (&)[N]) {
+  return N;
+}
+
+constexpr engine::Activation kRelu = engine::Activation::kRelu;
+constexpr engine::Activation kRelu6 = engine::Activation::kRelu6;
+constexpr Shortcut kProjection = Shortcut::kProjection;
+
+// name, resolution, channels, classes, activation, shortcut, candidates, stages
+constexpr SpaceTable kSpaces[] = {
+    {"tiny", 32, 3, 10, kRelu, kProjection, kTinyBlocks, Count(kTinyBlocks), kTiny, Count(kTiny)},
+    {"fbnet-cifar", 32, 3, 10, kRelu, kProjection, kFbnetBlocks, Count(kFbnetBlocks), kFbnetCifar,
+     Count(kFbnetCifar)},
+    {"fbnet-imagenet", 224, 3, 1000, kRelu, kProjection, kFbnetBlocks, Count(kFbnetBlocks),
+     kFbnetImagenet, Count(kFbnetImagenet)},
+    {"resnet18", 224, 3, 1000, kRelu, kProjection, nullptr, 0, kResnet18, Count(kResnet18)},
+    {"mobilenet_v1", 224, 3, 1000, kRelu, kProjection, nullptr, 0, kMobilenetV1,
+     Count(kMobilenetV1)},
+    {"mobilenet_v2", 224, 3, 1000, kRelu6, kProjection, nullptr, 0, kMobilenetV2,
+     Count(kMobilenetV2)},
+    {"resnet20", 32, 3, 10, kRelu, Shortcut::kPadded, nullptr, 0, kResnet20, Count(kResnet20)},
+};
+
+// Derived from the stage definitions in facebookresearch/mobile-vision (fbnet_a, fbnet_b, fbnet_c).
+constexpr PublishedRow kPublished[] = {
+    {"fbnet-a", 1504, {8, 2, 0, 8, 8, 7, 2, 4, 2, 7, 6, 5, 7, 3, 5, 6, 1, 7, 7, 6, 7, 7}},
+    {"fbnet-b", 1984, {0, 3, 4, 0, 0, 7, 6, 3, 7, 7, 7, 8, 6, 7, 0, 4, 6, 7, 4, 7, 7, 3}},
+    {"fbnet-c", 1984, {0, 3, 8, 0, 0, 7, 6, 7, 3, 7, 6, 7, 7, 7, 7, 7, 6, 7, 7, 7, 7, 3}},
+};
+
+}  // namespace
+
+const SpaceTable* SpaceTables(int* count) {
+  *count = Count(kSpaces);
+  return kSpaces;
+}
+
+const PublishedRow* PublishedNetworks(int* count) {
+  *count = Count(kPublished);
+  return kPublished;
+}
+
+}  // namespace rhnas::nn
