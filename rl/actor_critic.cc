@@ -82,7 +82,7 @@ void ActorCritic::Update(RoundStats* stats) {
   stats->baseline = MomentsOf(values).mean;
   const double spread = MomentsOf(returns).variance;
   stats->explained_variance = spread > 0 ? 1 - MomentsOf(advantages).variance / spread : 0;
-  if (options_.normalize_advantage) Standardize(&advantages);
+  if (options_.advantage != AdvantageScale::kRaw) Standardize(&advantages);
 
   const ActionTerms terms =
       policy_.Evaluate(tape_, rollout_.observations.data(), rows,

@@ -51,6 +51,10 @@ Status CheckOptions(const AgentOptions& o) {
   if (o.anneal_steps < 0) {
     return NotIn("anneal_steps", static_cast<double>(o.anneal_steps), "0 or more");
   }
+  if (o.elites < 0 || o.elites > 4096) return NotIn("elites", o.elites, "0 to 4096");
+  if (o.elite_window < 0) {
+    return NotIn("elite_window", static_cast<double>(o.elite_window), "0 or more");
+  }
   if (o.rollout < 0) return NotIn("rollout", o.rollout, "0 or more");
   struct Range {
     const char* name;
@@ -65,6 +69,7 @@ Status CheckOptions(const AgentOptions& o) {
            Range{"baseline_decay", o.baseline_decay, 0, 0.99999f, "0 to 0.99999"},
            Range{"gamma", o.gamma, 0, 1, "0 to 1"},
            Range{"lambda", o.lambda, 0, 1, "0 to 1"},
+           Range{"elite_weight", o.elite_weight, 0, huge, "0 to 1e6"},
            Range{"value_weight", o.value_weight, 0, huge, "0 to 1e6"},
            Range{"clip_norm", o.clip_norm, 1e-6f, huge, "1e-6 to 1e6"},
            Range{"q_step", o.q_step, 0, 1, "0 to 1"},

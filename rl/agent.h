@@ -36,16 +36,33 @@ class Agent {
   virtual void Load(engine::ArchiveReader& archive, const std::string& prefix) = 0;
 };
 
+// How rewards become the weights of log-probabilities.
+enum class AdvantageScale {
+  kRaw,     // return less baseline
+  kScaled,  // the same, to unit scale, so that rewards need no unit
+  // reinforce only (a2c: as kScaled): Savage scores of the ranks within the batch. Cares for the
+  // best of a batch more than for the mean, and a few very bad proposals do not drown the
+  // differences between good ones. Not for problems whose mean return matters.
+  kRanked,
+};
+
+// The defaults suit proposing whole designs (one step, 6 to 8 heads, most points invalid, a few
+// hundred evaluations); bench/bench_agents.cc and tests/rl_proposals_test.cc hold them to it.
 struct AgentOptions {
   std::string name = "reinforce";  // reinforce, a2c, qlearning, random
   int hidden = 64, layers = 2;     // policy MLP; with no observation its input is a constant 1
   int batch = 16;                  // episodes (one-step problems: proposals) per update
-  float learning_rate = 3e-3f;
-  float entropy_weight = 0.01f;  // anneals linearly to entropy_final over anneal_steps
-  float entropy_final = 0.001f;
-  int64_t anneal_steps = 0;             // 0: constant entropy_weight
-  bool normalize_advantage = true;      // to unit scale, so that rewards need no unit
-  float baseline_decay = 0.9f;          // moving-average baseline (reinforce)
+  float learning_rate = 4e-3f;
+  float entropy_weight = 0.3f;  // anneals linearly to entropy_final over anneal_steps
+  float entropy_final = 0.01f;
+  int64_t anneal_steps = 0;  // 0: constant entropy_weight
+  AdvantageScale advantage = AdvantageScale::kRanked;
+  float baseline_decay = 0.9f;  // moving-average baseline (reinforce, unless ranked)
+  // reinforce, one-step episodes: so many of the best of the last elite_window proposals are
+  // learned from again with every batch, elite_weight times as much in all as the batch.
+  int elites = 8;
+  int64_t elite_window = 400;
+  float elite_weight = 0.5f;
   float gamma = 0.99f, lambda = 0.95f;  // discount; GAE (a2c)
   int rollout = 0;                      // a2c: steps per update; 0: one update a round
   float value_weight = 0.5f, clip_norm = 0.5f;

@@ -44,6 +44,31 @@ void Standardize(std::vector<double>* advantages) {
   NormalizeScale(advantages);
 }
 
+void RankScores(std::vector<double>* returns) {
+  const size_t count = returns->size();
+  std::vector<size_t> order(count);
+  for (size_t i = 0; i < count; ++i) order[i] = i;
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const double left = (*returns)[a], right = (*returns)[b];
+    return left < right || (left == right && a < b);
+  });
+  std::vector<double> scores(count);
+  double score = -1;
+  for (size_t begin = 0; begin < count;) {
+    size_t end = begin;
+    double sum = 0;
+    for (; end < count && (*returns)[order[end]] == (*returns)[order[begin]]; ++end) {
+      score += 1 / static_cast<double>(count - end);
+      sum += score;
+    }
+    for (size_t k = begin; k < end; ++k) {
+      scores[order[k]] = sum / static_cast<double>(end - begin);
+    }
+    begin = end;
+  }
+  returns->swap(scores);
+}
+
 void CountReturns(const Rollout& rollout, RoundStats* stats) {
   stats->steps += rollout.rows;
   for (double value : rollout.returns) {

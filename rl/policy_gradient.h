@@ -26,6 +26,12 @@ void NormalizeScale(std::vector<double>* advantages);
 // Subtracts the mean, too; a single advantage is left alone.
 void Standardize(std::vector<double>* advantages);
 
+// Replaces returns by their Savage scores (Savage 1956): the k-th smallest of n gets
+// 1/n + 1/(n-1) + .. + 1/(n-k+1) - 1, the expected order statistic of an exponential variable, less
+// its mean. Zero mean; the best of 16 weighs 2.4, the worst -0.9. Equal returns share their mean
+// score.
+void RankScores(std::vector<double>* returns);
+
 // Adds a rollout's steps and episodes to a round's; mean_return holds a sum until FinishStats.
 void CountReturns(const Rollout& rollout, RoundStats* stats);
 void FinishStats(RoundStats* stats);

@@ -23,7 +23,8 @@ Reinforce::Reinforce(const AgentOptions& options, const Environment& environment
       tape_(pool),
       init_(options.seed),
       policy_(environment, PolicyOf(options), init_),
-      adam_(policy_.parameters(), engine::AdamOptions()) {}
+      adam_(policy_.parameters(), engine::AdamOptions()),
+      elites_(options.elites, options.elite_window) {}
 
 double Reinforce::Baseline(double first) const {
   return baseline_weight_ > 0 ? baseline_sum_ / baseline_weight_ : first;
@@ -36,27 +37,43 @@ RoundStats Reinforce::Round(Environment& environment, int64_t max_steps, engine:
   RoundStats stats;
   CountReturns(rollout_, &stats);
   FinishStats(&stats);
-  if (rollout_.complete_rows > 0) Update(&stats);
   steps_ += rollout_.rows;
+  if (rollout_.complete_rows > 0) Update(&stats);
   return stats;
 }
 
-void Reinforce::Update(RoundStats* stats) {
-  const int rows = rollout_.complete_rows;
+std::vector<double> Reinforce::Advantages(RoundStats* stats) {
   std::vector<double> advantages = ReturnsToGo(rollout_, static_cast<double>(options_.gamma));
-  advantages.resize(static_cast<size_t>(rows));
+  advantages.resize(static_cast<size_t>(rollout_.complete_rows));
   const double mean = MomentsOf(advantages).mean;
   stats->baseline = Baseline(mean);
-  for (double& advantage : advantages) advantage -= stats->baseline;
-  if (options_.normalize_advantage) NormalizeScale(&advantages);
   const double decay = static_cast<double>(options_.baseline_decay);
   baseline_sum_ = decay * baseline_sum_ + (1 - decay) * mean;
   baseline_weight_ = decay * baseline_weight_ + (1 - decay);
+  if (options_.advantage == AdvantageScale::kRanked) {
+    RankScores(&advantages);
+    return advantages;
+  }
+  for (double& advantage : advantages) advantage -= stats->baseline;
+  if (options_.advantage == AdvantageScale::kScaled) NormalizeScale(&advantages);
+  return advantages;
+}
+
+void Reinforce::Update(RoundStats* stats) {
+  std::vector<double> advantages = Advantages(stats);
+  const int rows = rollout_.complete_rows;
+  rollout_.KeepComplete();
+  elites_.Add(rollout_, steps_);
+  if (elites_.size() > 0) {
+    elites_.AppendTo(&rollout_);
+    const double share = static_cast<double>(options_.elite_weight) * rows / elites_.size();
+    advantages.resize(static_cast<size_t>(rollout_.rows), share);
+  }
 
   tape_.Reset();
   adam_.ZeroGrad();
   const ActionTerms terms =
-      policy_.Evaluate(tape_, rollout_.observations.data(), rows,
+      policy_.Evaluate(tape_, rollout_.observations.data(), rollout_.rows,
                        rollout_.masked ? rollout_.masks.data() : nullptr, rollout_.actions.data());
   stats->entropy = static_cast<double>(tape_.value(terms.entropy)[0]);
   tape_.Backward(PolicyLoss(tape_, terms, advantages, EntropyWeight(options_, steps_)));
@@ -72,6 +89,7 @@ std::vector<int> Reinforce::Greedy(const Environment& environment) {
 void Reinforce::Save(engine::ArchiveWriter& archive, const std::string& prefix) const {
   policy_.Save(archive, prefix);
   adam_.Save(archive, prefix + "adam/");
+  elites_.Save(archive, prefix + "elites/");
   archive.Put(prefix + "baseline_sum", baseline_sum_);
   archive.Put(prefix + "baseline_weight", baseline_weight_);
   archive.Put(prefix + "steps", steps_);
@@ -80,6 +98,7 @@ void Reinforce::Save(engine::ArchiveWriter& archive, const std::string& prefix) 
 void Reinforce::Load(engine::ArchiveReader& archive, const std::string& prefix) {
   policy_.Load(archive, prefix);
   adam_.Load(archive, prefix + "adam/");
+  elites_.Load(archive, prefix + "elites/");
   archive.Get(prefix + "baseline_sum", &baseline_sum_);
   archive.Get(prefix + "baseline_weight", &baseline_weight_);
   archive.Get(prefix + "steps", &steps_);

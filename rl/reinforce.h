@@ -1,6 +1,6 @@
-// REINFORCE (Williams 1992) in batches, with a moving-average baseline, entropy bonus, optional
-// masks and normalised advantages: the hardware agent of RHNAS, critic-free and one-step there, but
-// good for whole episodes.
+// REINFORCE (Williams 1992) in batches, with a moving-average baseline or rank scores, entropy
+// bonus, optional masks and a memory of the best recent proposals: the hardware agent of RHNAS,
+// critic-free and one-step there, but good for whole episodes.
 //
 // The baseline is a true exponential average, baseline = decay baseline + (1 - decay) batch mean,
 // corrected for its start from zero as Adam corrects its moments, and a batch is judged by the
@@ -10,6 +10,7 @@
 #include "engine/optimizer.h"
 #include "engine/tape.h"
 #include "rl/agent.h"
+#include "rl/elites.h"
 #include "rl/policy.h"
 #include "rl/rollout.h"
 
@@ -31,6 +32,8 @@ class Reinforce : public Agent {
 
  private:
   void Update(RoundStats* stats);
+  // Weights of the complete rows' log-probabilities; moves the baseline on.
+  std::vector<double> Advantages(RoundStats* stats);
   // The moving average; `first` where there is none yet.
   double Baseline(double first) const;
 
@@ -41,6 +44,7 @@ class Reinforce : public Agent {
   Policy policy_;
   engine::Adam adam_;
   Rollout rollout_;
+  Elites elites_;
   // Sums of the moving average and of its weights: the baseline is their quotient.
   double baseline_sum_ = 0, baseline_weight_ = 0;
   int64_t steps_ = 0;  // ever taken, for the entropy schedule

@@ -18,6 +18,21 @@ void Rollout::Clear() {
   returns.clear();
 }
 
+void Rollout::KeepComplete() {
+  if (rows == complete_rows) return;
+  const size_t keep = static_cast<size_t>(complete_rows), all = static_cast<size_t>(rows);
+  observations.resize(observations.size() / all * keep);
+  masks.resize(masks.size() / all * keep);
+  actions.resize(actions.size() / all * keep);
+  rewards.resize(keep);
+  ends.resize(keep);
+  // The one state after the rows that were dropped: only a cut can follow the last whole episode.
+  reached.resize(reached.size() / static_cast<size_t>(reached_rows) *
+                 static_cast<size_t>(reached_rows - 1));
+  --reached_rows;
+  rows = complete_rows;
+}
+
 void Player::Gather(Actor& actor, int64_t max_steps, int episodes, Rollout* rollout) {
   RHNAS_CHECK(max_steps >= 1 && episodes >= 1, "%lld steps, %d episodes",
               static_cast<long long>(max_steps), episodes);

@@ -32,6 +32,8 @@ struct Rollout {
   int complete_rows = 0;        // rows that belong to those episodes
 
   void Clear();
+  // Drops the rows after complete_rows, of an episode that did not end.
+  void KeepComplete();
 };
 
 // Plays episodes, one after the other; one that was cut goes on in the next Gather.
