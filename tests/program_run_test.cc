@@ -1,0 +1,214 @@
+// Runs of the program: faults before the work starts, stopping by signals, resuming to the same
+// bits.
+#include "tests/program_cli.h"
+
+namespace rhnas {
+namespace {
+
+class SlowCli : public Cli {};
+
+// Drops what differs between two runs of the same bits: the seconds.
+std::string WithoutSeconds(const std::string& text, bool csv) {
+  std::istringstream lines(text);
+  std::string line, kept;
+  while (std::getline(lines, line)) {
+    if (csv) line = line.substr(0, line.rfind(','));
+    if (line.find("\"seconds\"") == std::string::npos) kept += line + "\n";
+  }
+  return kept;
+}
+
+// --- search: what is wrong before the work starts ---
+
+TEST_F(Cli, SearchFaultsBeforeTheWork) {
+  std::ofstream(dir_ + "/file") << "x";
+  fs::create_directory(dir_ + "/full");
+  std::ofstream(dir_ + "/full/x") << "x";
+  fs::create_directory(dir_ + "/no_data");
+  struct Case {
+    std::vector<std::string> words;
+    const char* says;
+  };
+  const std::vector<Case> cases = {
+      {{"--out", "file"}, "file"},
+      {{"--out", "file/run"}, "file"},
+      {{"--out", "full"}, "not empty"},
+      {{"--resume", "missing"}, "missing"},
+      {{"--resume", "full"}, "config.json"},
+      {{"--dataset", "cifar10", "--data", "no_data", "--out", "r"}, "no_data"},
+      {{"--dataset", "cifar10", "--out", "r"}, "data"},
+      {{"--area-max", "0.0001", "--out", "r"}, "area"},
+      {{"--latency-max", "1", "--out", "r"}, "latency"},
+      {{"--energy-table", "missing.csv", "--out", "r"}, "missing.csv"},
+      {{"--hw", "missing.json", "--out", "r"}, "missing.json"},
+      {{"--batch", "60000", "--out", "r"}, "batch"},
+  };
+  for (const Case& c : cases) {
+    const Outcome outcome =
+        Run(With({"search", "--train-size", "200", "--test-size", "20"}, c.words));
+    EXPECT_EQ(outcome.code, 1) << c.words[0] << c.words[1] << outcome.err;
+    EXPECT_NE(outcome.err.find(c.says), std::string::npos) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_FALSE(fs::exists(dir_ + "/r")) << "a search that did not start must leave no folder";
+  }
+}
+
+TEST_F(Cli, SearchTellsAFullDiskBeforeTheWork) {
+  const Outcome outcome = Run(TinySearch("run"), {}, /*no_disk=*/true);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("run"), std::string::npos) << outcome.err;
+  EXPECT_FALSE(fs::exists(dir_ + "/run/checkpoint"));
+}
+
+// --- search: a whole run, stopped and resumed ---
+
+TEST_F(SlowCli, SearchLeavesAFolderAndResumesToTheSameBits) {
+  const Outcome whole = Run(With(TinySearch("whole"), {"--json"}));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  const hw::Json result = ParseOrFail(whole.out);
+  EXPECT_EQ(whole.out, ReadAll(dir_ + "/whole/result.json"));
+  EXPECT_EQ(Keys(result),
+            (std::vector<std::string>{"network", "hw", "hw_name", "valid", "macs", "params",
+                                      "latency_cycles", "energy_pj", "edp_pj_cycles", "area_um2",
+                                      "dram_bytes", "accuracy", "default", "ratio", "proposals",
+                                      "evaluations", "seconds", "seed"}));
+  EXPECT_EQ(Keys(*result.Find("default")),
+            (std::vector<std::string>{"latency_cycles", "energy_pj", "edp_pj_cycles", "area_um2",
+                                      "dram_bytes"}));
+  EXPECT_EQ(Keys(*result.Find("ratio")),
+            (std::vector<std::string>{"latency", "energy", "edp", "area"}));
+  EXPECT_EQ(Keys(*result.Find("proposals")),
+            (std::vector<std::string>{"total", "valid", "by_rule"}));
+  EXPECT_TRUE(result.Find("valid")->boolean);
+  EXPECT_EQ(NumberAt(result, "seed"), 5);
+  EXPECT_LE(NumberAt(*result.Find("ratio"), "area"), 1.0 + 1e-9);
+  EXPECT_NEAR(
+      NumberAt(*result.Find("ratio"), "edp"),
+      NumberAt(*result.Find("default"), "edp_pj_cycles") / NumberAt(result, "edp_pj_cycles"),
+      1e-9 * NumberAt(*result.Find("ratio"), "edp"));
+  for (const char* file :
+       {"config.json", "log.csv", "result.json", "vta_config.json", "network.txt", "checkpoint"}) {
+    EXPECT_TRUE(fs::exists(dir_ + "/whole/" + file)) << file;
+  }
+  // What the folder says costs what the result says.
+  const hw::Json again = ParseOrFail(
+      Run({"cost", "--network", "whole", "--hw", "whole/vta_config.json", "--json"}).out);
+  for (const char* key : {"macs", "params", "latency_cycles", "energy_pj", "edp_pj_cycles",
+                          "area_um2", "dram_bytes"}) {
+    EXPECT_EQ(NumberAt(again, key), NumberAt(result, key)) << key;
+  }
+  const Outcome checked =
+      Run({"space", "--hw-space", "vta", "--area-max", "1.0", "--check", "whole/vta_config.json"});
+  EXPECT_EQ(checked.code, 0) << checked.out;
+
+  // Stopped by a signal after the first epoch, then resumed: once politely, once killed, once with
+  // a damaged checkpoint on top.
+  struct Stop {
+    int signal, code;
+    bool damage;
+    const char* folder;
+  };
+  for (const Stop& stop :
+       {Stop{SIGINT, 130, false, "interrupted"}, Stop{SIGTERM, 143, true, "terminated"},
+        Stop{SIGKILL, 1000 + SIGKILL, false, "killed"}}) {
+    const std::string folder = dir_ + "/" + stop.folder;
+    const pid_t pid = Start(TinySearch(stop.folder));
+    ASSERT_TRUE(WaitForLines(pid, folder + "/log.csv", 2)) << ReadAll(dir_ + "/.stderr");
+    kill(pid, stop.signal);
+    const Outcome stopped = Wait(pid);
+    ASSERT_EQ(stopped.code, stop.code) << stopped.err;
+    if (stop.signal != SIGKILL) {
+      EXPECT_NE(stopped.err.find("rhnas search --resume"), std::string::npos) << stopped.err;
+    }
+    EXPECT_FALSE(fs::exists(folder + "/result.json"));
+    if (stop.damage) {
+      ASSERT_TRUE(fs::exists(folder + "/checkpoint.prev"));
+      fs::resize_file(folder + "/checkpoint", fs::file_size(folder + "/checkpoint") / 2);
+    }
+    // Other settings are refused, in one line, and nothing is touched.
+    const Outcome refused = Run({"search", "--resume", stop.folder, "--epochs", "9"});
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_NE(refused.err.find("--epochs is 2"), std::string::npos) << refused.err;
+    const Outcome resumed = Run({"search", "--resume", stop.folder, "--threads", "1", "--json"});
+    ASSERT_EQ(resumed.code, 0) << resumed.err;
+    if (stop.damage) {
+      EXPECT_NE(resumed.err.find("damaged"), std::string::npos) << resumed.err;
+    }
+    EXPECT_EQ(WithoutSeconds(resumed.out, false), WithoutSeconds(whole.out, false));
+    for (const char* file : {"vta_config.json", "network.txt"}) {
+      EXPECT_EQ(ReadAll(folder + "/" + file), ReadAll(dir_ + "/whole/" + file)) << file;
+    }
+    EXPECT_EQ(WithoutSeconds(ReadAll(folder + "/log.csv"), true),
+              WithoutSeconds(ReadAll(dir_ + "/whole/log.csv"), true))
+        << stop.folder;
+  }
+
+  // A finished run resumed tells its result again.
+  const Outcome finished = Run({"search", "--resume", "whole", "--json"});
+  EXPECT_EQ(finished.code, 0) << finished.err;
+  EXPECT_EQ(WithoutSeconds(finished.out, false), WithoutSeconds(whole.out, false));
+}
+
+TEST_F(SlowCli, SearchWithNoUsableCheckpoint) {
+  const pid_t pid = Start(TinySearch("run"));
+  ASSERT_TRUE(WaitForLines(pid, dir_ + "/run/log.csv", 2)) << ReadAll(dir_ + "/.stderr");
+  kill(pid, SIGINT);
+  ASSERT_EQ(Wait(pid).code, 130);
+  for (const char* file : {"/run/checkpoint", "/run/checkpoint.prev"}) {
+    std::fstream damage(dir_ + file, std::ios::in | std::ios::out | std::ios::binary);
+    damage.seekp(100);
+    damage.put('\x5a');
+    damage.put('\x5b');
+  }
+  const Outcome outcome = Run({"search", "--resume", "run"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("checkpoint"), std::string::npos) << outcome.err;
+}
+
+TEST_F(SlowCli, SearchOnAFixedAcceleratorAndPlainText) {
+  const Outcome outcome = Run(With(TinySearch("fixed"), {"--hw", "default", "--epochs", "1"}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* word : {"network", "accelerator", "latency", "energy", "EDP", "area", "accuracy",
+                           "evaluations", "time", "run folder"}) {
+    EXPECT_NE(outcome.out.find(word), std::string::npos) << word << "\n" << outcome.out;
+  }
+  EXPECT_EQ(outcome.err.find('\r'), std::string::npos) << "no refreshed line in a file";
+  const hw::Json result = ParseOrFail(ReadAll(dir_ + "/fixed/result.json"));
+  EXPECT_EQ(NumberAt(*result.Find("ratio"), "edp"), 1);
+}
+
+// --- train ---
+
+TEST_F(SlowCli, TrainResumesToTheSameBits) {
+  const std::vector<std::string> train = {"train", "--network",   "tiny:first", "--epochs",
+                                          "3",     "--batch",     "16",         "--train-size",
+                                          "640",   "--test-size", "64"};
+  // The first candidate of every slot of the embedded space.
+  const hw::Json space = ParseOrFail(Run({"space", "--space", "tiny", "--json"}).out);
+  std::string genotype = "tiny:";
+  for (const hw::Json& slot : space.Find("slots")->items) {
+    if (slot.Find("candidates")->items.size() < 2) continue;
+    genotype += (genotype.back() == ':' ? "" : ",") + slot.Find("candidates")->items[0].string;
+  }
+  std::vector<std::string> words = train;
+  words[2] = genotype;
+  const Outcome whole = Run(With(words, {"--out", "whole", "--json"}));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(Keys(ParseOrFail(whole.out)),
+            (std::vector<std::string>{"network", "dataset", "macs", "params", "accuracy", "loss",
+                                      "epochs", "seconds", "seed"}));
+  const pid_t pid = Start(With(words, {"--out", "stopped"}));
+  ASSERT_TRUE(WaitForLines(pid, dir_ + "/stopped/log.csv", 2)) << ReadAll(dir_ + "/.stderr");
+  kill(pid, SIGINT);
+  const Outcome stopped = Wait(pid);
+  ASSERT_EQ(stopped.code, 130) << stopped.err;
+  const Outcome resumed = Run({"train", "--resume", "stopped", "--json"});
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(WithoutSeconds(resumed.out, false), WithoutSeconds(whole.out, false));
+  EXPECT_EQ(WithoutSeconds(ReadAll(dir_ + "/stopped/log.csv"), true),
+            WithoutSeconds(ReadAll(dir_ + "/whole/log.csv"), true));
+  EXPECT_EQ(Run({"search", "--resume", "stopped"}).code, 1) << "a run of another command";
+}
+
+}  // namespace
+}  // namespace rhnas
