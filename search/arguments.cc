@@ -59,10 +59,12 @@ std::string FirstLine(const std::string& text, int* line_number) {
 }  // namespace
 
 void NetworkArgument::Declare(FlagSet* flags, bool sized_by_data) {
-  flags->Text("network", "NAME|FILE|GENOTYPE", &text,
-              "a name (" + JoinWords(nn::NetworkNames()) +
-                  "), a network.txt or its run folder, or a genotype like "
-                  "fbnet-cifar:k3_e6,skip,...");
+  flags
+      ->Text("network", "NAME|FILE|GENOTYPE", &text,
+             "a name (" + JoinWords(nn::NetworkNames()) +
+                 "), a network.txt or its run folder, or a genotype like "
+                 "fbnet-cifar:k3_e6,skip,...")
+      .Needed();
   flags->Number("width", &options.width, 0.05, 8, "multiplies the channels of a searched space");
   flags->Switch("always-pw", &options.always_pw,
                 "blocks of expansion 1 have a leading pointwise convolution");

@@ -50,27 +50,6 @@ std::string RangeText(double low, double high) {
   return NumberText(low) + ".." + NumberText(high);
 }
 
-// Appends words to `text`, broken before column 100, continued at column `indent`.
-void Wrap(const std::string& words, size_t indent, size_t column, std::string* text) {
-  constexpr size_t kColumns = 100;
-  size_t begin = 0;
-  while (begin < words.size()) {
-    size_t end = words.find(' ', begin);
-    if (end == std::string::npos) end = words.size();
-    const size_t length = end - begin;
-    if (column > indent && column + 1 + length > kColumns) {
-      *text += "\n" + std::string(indent, ' ');
-      column = indent;
-    } else if (column > indent) {
-      *text += ' ';
-      ++column;
-    }
-    text->append(words, begin, length);
-    column += length;
-    begin = end + 1;
-  }
-}
-
 }  // namespace
 
 std::string NumberText(double value) {
@@ -319,45 +298,6 @@ Status FlagSet::Parse(const std::vector<std::string>& words) {
     }
   }
   return Status::Ok();
-}
-
-std::string FlagSet::Help() const {
-  constexpr size_t kColumn = 30;
-  std::string text, group;
-  for (const Flag& flag : flags_) {
-    if (flag.group != group || text.empty()) {
-      group = flag.group;
-      text += (text.empty() ? "" : "\n") + (group.empty() ? std::string("Flags") : group) + ":\n";
-    }
-    std::string left = "  --";
-    if (flag.kind == Flag::Kind::kSwitch && flag.fallback == "true") left += "[no-]";
-    left += flag.name;
-    if (flag.kind != Flag::Kind::kSwitch) left += " " + flag.placeholder;
-    if (flag.kind == Flag::Kind::kList) left += "...";
-
-    std::string right = flag.help;
-    if (!flag.choices.empty()) right += "; " + JoinWords(flag.choices);
-    std::string facts;
-    if (!flag.range.empty() && flag.name != "seed") facts += flag.range;
-    if (flag.kind != Flag::Kind::kList) {
-      const bool on_off = flag.kind == Flag::Kind::kSwitch;
-      if (!facts.empty()) facts += ", ";
-      facts += "default " + (flag.fallback.empty() ? std::string("none")
-                             : on_off              ? (flag.fallback == "true" ? "on" : "off")
-                                                   : flag.fallback);
-    }
-    if (!facts.empty()) right += " (" + facts + ")";
-
-    text += left;
-    if (left.size() + 2 > kColumn) {
-      text += "\n" + std::string(kColumn, ' ');
-    } else {
-      text += std::string(kColumn - left.size(), ' ');
-    }
-    Wrap(right, kColumn, kColumn, &text);
-    text += "\n";
-  }
-  return text;
 }
 
 }  // namespace rhnas::search

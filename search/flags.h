@@ -29,7 +29,8 @@ struct Flag {
   std::string range;        // "0..100", empty: any
   std::vector<std::string> choices;
   std::string help, group;
-  bool given = false;  // on this command line
+  bool given = false;   // on this command line
+  bool needed = false;  // for the help: there is no default
   // Part of a run's config.json: fixed for the whole run; kept, but another value may be given when
   // the run is resumed, because no result depends on it; not part of it.
   enum class Storage { kFixed, kKept, kNone };
@@ -39,6 +40,10 @@ struct Flag {
 
   Flag& MayChange() {
     storage = Storage::kKept;
+    return *this;
+  }
+  Flag& Needed() {
+    needed = true;
     return *this;
   }
   Flag& NotStored() {
