@@ -4,9 +4,9 @@
 // activates. Backward reads x and dout twice and writes dx once: a pass for the two sums, a pass
 // for dx; the activation's slope is recomputed from x, so nothing of x's size is stored.
 //
-// Moments are summed by chunks of rows, each shifted by its first row (so a large mean costs no
-// digits of the variance), and the chunks are joined in order in double (Chan, Golub and LeVeque
-// 1983).
+// Moments are summed by chunks of rows, each shifted by the mean of its first rows (so a large mean
+// costs the variance no digits), and the chunks are joined in order in double (Chan, Golub and
+// LeVeque 1983).
 #include <cmath>
 
 #include "engine/ops.h"
@@ -37,22 +37,28 @@ struct Moments {
   double mean, sum_squares;  // of the deviations from the mean
 };
 
+// Per chunk C floats each, in scratch memory.
+struct Partials {
+  const float *shift, *sum, *sum_squares;
+};
+
 // Joins the chunks of one channel.
-Moments JoinChunks(const float* x, const float* sums, const float* squares, int64_t rows, int c,
-                   int channel) {
+Moments JoinChunks(const Partials& partials, int64_t rows, int c, int channel) {
   const int64_t chunk_rows = ChunkRows(c), chunks = Chunks(rows, c);
   const auto count = [&](int64_t i) {
     return static_cast<double>(std::min(chunk_rows, rows - i * chunk_rows));
   };
   const auto chunk_mean = [&](int64_t i) {
-    return double{x[i * chunk_rows * c + channel]} + double{sums[i * c + channel]} / count(i);
+    const int64_t at = i * c + channel;
+    return double{partials.shift[at]} + double{partials.sum[at]} / count(i);
   };
   Moments m{0, 0};
   for (int64_t i = 0; i < chunks; ++i) m.mean += chunk_mean(i) * count(i);
   m.mean /= static_cast<double>(rows);
   for (int64_t i = 0; i < chunks; ++i) {
-    const double sum = double{sums[i * c + channel]};
-    const double within = double{squares[i * c + channel]} - sum * sum / count(i);
+    const int64_t at = i * c + channel;
+    const double sum = double{partials.sum[at]};
+    const double within = double{partials.sum_squares[at]} - sum * sum / count(i);
     const double between = chunk_mean(i) - m.mean;
     m.sum_squares += std::max(within, 0.0) + between * between * count(i);
   }
@@ -77,19 +83,20 @@ void BatchStatistics(Tape& tape, const float* x, int64_t rows, int c, const floa
   ThreadPool& pool = tape.pool();
   const int64_t chunk_rows = ChunkRows(c), partial_size = Chunks(rows, c) * c;
   // Worker 0 is this thread, and the kernels ask for no scratch.
-  float* sums =
-      static_cast<float*>(pool.Scratch(0, 2 * static_cast<size_t>(partial_size) * sizeof(float)));
-  float* squares = sums + partial_size;
+  float* shift =
+      static_cast<float*>(pool.Scratch(0, 3 * static_cast<size_t>(partial_size) * sizeof(float)));
+  float *sum = shift + partial_size, *sum_squares = sum + partial_size;
+  const Partials partials{shift, sum, sum_squares};
   const auto& kernels = simd::Elementwise();
   pool.ParallelFor(rows, chunk_rows, [&](int64_t begin, int64_t end, int) {
     const int64_t at = begin / chunk_rows * c;
-    kernels.moments(x + begin * c, end - begin, c, sums + at, squares + at);
+    kernels.moments(x + begin * c, end - begin, c, shift + at, sum + at, sum_squares + at);
   });
   const double n = static_cast<double>(rows);
   const float keep = 1 - options.momentum;
   pool.ParallelFor(c, kChannelGrain, [&](int64_t begin, int64_t end, int) {
     for (int j = static_cast<int>(begin); j < end; ++j) {
-      const Moments m = JoinChunks(x, sums, squares, rows, c, j);
+      const Moments m = JoinChunks(partials, rows, c, j);
       SetChannel(saved, j, m.mean, m.sum_squares / n, options.epsilon, gamma[j], beta[j]);
       if (options.update_running) {
         const double unbiased = m.sum_squares / std::max(n - 1, 1.0);

@@ -55,36 +55,33 @@ float RowMax(const float* x, int c, const Mask& mask, int64_t row) {
 }
 
 // p = exp((x - max) / temperature) on what is allowed, 0 elsewhere; returns the sum.
-float RowExp(const float* x, float* p, int c, float inverse_temperature, const Mask& mask,
-             int64_t row) {
+float RowExp(const float* x, float* p, int c, float temperature, const Mask& mask, int64_t row) {
   const float max = RowMax(x, c, mask, row);
   float sum = 0;
   for (int j = 0; j < c; ++j) {
-    p[j] = mask.Allows(row, j) ? Exp((x[j] - max) * inverse_temperature) : 0;
+    p[j] = mask.Allows(row, j) ? Exp((x[j] - max) / temperature) : 0;
     sum += p[j];
   }
   return sum;
 }
 
-void RowSoftmax(const float* x, float* p, int c, float inverse_temperature, const Mask& mask,
-                int64_t row) {
-  const float inverse = 1 / RowExp(x, p, c, inverse_temperature, mask, row);
+void RowSoftmax(const float* x, float* p, int c, float temperature, const Mask& mask, int64_t row) {
+  const float inverse = 1 / RowExp(x, p, c, temperature, mask, row);
   for (int j = 0; j < c; ++j) p[j] *= inverse;
 }
 
 // dx (+)= p (dout - <dout, p>) / temperature: exactly 0 where p is.
-void RowSoftmaxBackward(const float* p, const float* dout, float* dx, int c,
-                        float inverse_temperature, bool fresh) {
+void RowSoftmaxBackward(const float* p, const float* dout, float* dx, int c, float temperature,
+                        bool fresh) {
   float mean = 0;
   for (int j = 0; j < c; ++j) mean += p[j] == 0 ? 0 : dout[j] * p[j];
   for (int j = 0; j < c; ++j) {
-    const float d = p[j] == 0 ? 0 : p[j] * (dout[j] - mean) * inverse_temperature;
+    const float d = p[j] == 0 ? 0 : p[j] * (dout[j] - mean) / temperature;
     dx[j] = fresh ? d : dx[j] + d;
   }
 }
 
-void SoftmaxBackward(Tape& tape, Var x, const float* p, const float* dout,
-                     float inverse_temperature) {
+void SoftmaxBackward(Tape& tape, Var x, const float* p, const float* dout, float temperature) {
   const Shape shape = tape.shape(x);
   const int c = shape.last();
   bool fresh = false;
@@ -92,7 +89,7 @@ void SoftmaxBackward(Tape& tape, Var x, const float* p, const float* dout,
   tape.pool().ParallelFor(shape.rows(), RowGrain(c), [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t at = row * c;
-      RowSoftmaxBackward(p + at, dout + at, dx + at, c, inverse_temperature, fresh);
+      RowSoftmaxBackward(p + at, dout + at, dx + at, c, temperature, fresh);
     }
   });
 }
@@ -162,7 +159,7 @@ Var LogSoftmax(Tape& tape, Var x, const uint8_t* mask, int64_t mask_rows) {
 Var GumbelSoftmax(Tape& tape, Var x, const float* noise, float temperature, bool hard) {
   RHNAS_CHECK(temperature > 0 && std::isfinite(temperature), "GumbelSoftmax at temperature %g",
               double{temperature});
-  const float inverse = 1 / std::max(temperature, kLowestTemperature);
+  const float raised = std::max(temperature, kLowestTemperature);
   const Shape shape = tape.shape(x);
   const int c = shape.last();
   const Var out = tape.NewValue(shape, tape.needs_grad(x));
@@ -174,18 +171,18 @@ Var GumbelSoftmax(Tape& tape, Var x, const float* noise, float temperature, bool
       const int64_t at = row * c;
       for (int j = 0; j < c; ++j) y[at + j] = vx[at + j] + noise[at + j];
       if (!hard) {
-        RowSoftmax(y + at, y + at, c, inverse, {}, row);
+        RowSoftmax(y + at, y + at, c, raised, {}, row);
         continue;
       }
-      RowSoftmax(y + at, soft + at, c, inverse, {}, row);
+      RowSoftmax(y + at, soft + at, c, raised, {}, row);
       int best = 0;
       for (int j = 1; j < c; ++j) best = y[at + j] > y[at + best] ? j : best;
       for (int j = 0; j < c; ++j) y[at + j] = j == best ? 1 : 0;
     }
   });
   if (tape.needs_grad(out)) {
-    tape.OnBackward(out, [t = &tape, x, out, soft, inverse] {
-      SoftmaxBackward(*t, x, soft, t->grad(out), inverse);
+    tape.OnBackward(out, [t = &tape, x, out, soft, raised] {
+      SoftmaxBackward(*t, x, soft, t->grad(out), raised);
     });
   }
   return out;

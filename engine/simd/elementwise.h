@@ -63,9 +63,10 @@ struct ElementwiseKernels {
   void (*column_dot)(const float* a, const float* b, int64_t rows, int c, float* sum);
 
   // --- Batch normalisation; x, y, dout, dx [rows, c] ---
-  // Sums [c] of d and d * d, d = x - first row: shifted by a member, no cancellation at large
-  // means.
-  void (*moments)(const float* x, int64_t rows, int c, float* sum, float* sum_squares);
+  // Sums [c] of d and d * d, d = x - shift; shift [c] is set to the mean of the first rows, so that
+  // a large mean costs the variance no digits.
+  void (*moments)(const float* x, int64_t rows, int c, float* shift, float* sum,
+                  float* sum_squares);
   void (*normalize[kActivationCount])(const float* x, const BatchNormChannels& channels, float* y,
                                       int64_t rows, int c);
   // g = dout * activation'; sums [c] of g and of g * (x - mean).

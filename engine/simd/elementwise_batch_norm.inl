@@ -1,38 +1,52 @@
 // The batch-normalisation kernels of engine/simd/elementwise.h. The caller gives chunks of rows
 // that fit in cache; sums stay in registers while a group of channels runs down the chunk.
 
+// The shift is the mean of this many rows: being off by d from the chunk's mean, it bounds the sum
+// of squares from below by 16 d * d, so at most a factor rows / 16 of the digits cancels, whatever
+// the data; of any single row it would be a factor `rows`.
+constexpr int kShiftRows = 16;
+
 template <int kVectors, bool kPartial>
-RHNAS_INLINE void MomentsOfColumns(const float* x, int64_t rows, int c, float* sum,
+RHNAS_INLINE void MomentsOfColumns(const float* x, int64_t rows, int c, float* shift, float* sum,
                                    float* sum_squares, int64_t lanes) {
-  Vec shift[kVectors];
+  Vec m[kVectors];
   Vec s[kVectors];
   Vec q[kVectors];
+  const int64_t shift_rows = rows < kShiftRows ? rows : kShiftRows;
+  const float share = 1.0f / static_cast<float>(shift_rows);
   RHNAS_UNROLL for (int v = 0; v < kVectors; v++) {
-    shift[v] = LoadLanes<kPartial>(x + v * kLanes, lanes);
+    m[v] = Zero();
+    for (int64_t r = 0; r < shift_rows; r++) {
+      m[v] = m[v] + LoadLanes<kPartial>(x + r * c + v * kLanes, lanes) * share;
+    }
     s[v] = q[v] = Zero();
   }
   for (int64_t r = 0; r < rows; r++, x += c) {
     RHNAS_UNROLL for (int v = 0; v < kVectors; v++) {
-      const Vec d = LoadLanes<kPartial>(x + v * kLanes, lanes) - shift[v];
+      const Vec d = LoadLanes<kPartial>(x + v * kLanes, lanes) - m[v];
       s[v] = s[v] + d;
       q[v] = q[v] + d * d;
     }
   }
   RHNAS_UNROLL for (int v = 0; v < kVectors; v++) {
+    StoreLanes<kPartial>(shift + v * kLanes, m[v], lanes);
     StoreLanes<kPartial>(sum + v * kLanes, s[v], lanes);
     StoreLanes<kPartial>(sum_squares + v * kLanes, q[v], lanes);
   }
 }
 
-static void Moments(const float* x, int64_t rows, int c, float* sum, float* sum_squares) {
+static void Moments(const float* x, int64_t rows, int c, float* shift, float* sum,
+                    float* sum_squares) {
   int j = 0;
   for (; j + 4 * kLanes <= c; j += 4 * kLanes) {
-    MomentsOfColumns<4, false>(x + j, rows, c, sum + j, sum_squares + j, kLanes);
+    MomentsOfColumns<4, false>(x + j, rows, c, shift + j, sum + j, sum_squares + j, kLanes);
   }
   for (; j + kLanes <= c; j += kLanes) {
-    MomentsOfColumns<1, false>(x + j, rows, c, sum + j, sum_squares + j, kLanes);
+    MomentsOfColumns<1, false>(x + j, rows, c, shift + j, sum + j, sum_squares + j, kLanes);
   }
-  if (j < c) MomentsOfColumns<1, true>(x + j, rows, c, sum + j, sum_squares + j, c - j);
+  if (j < c) {
+    MomentsOfColumns<1, true>(x + j, rows, c, shift + j, sum + j, sum_squares + j, c - j);
+  }
 }
 
 template <int kFunction>
