@@ -21,6 +21,7 @@
 #include "engine/ops.h"
 #include "engine/random.h"
 #include "engine/tape.h"
+#include "nn/blocks.h"
 #include "nn/space.h"
 
 namespace rhnas::nn {
@@ -31,6 +32,7 @@ enum class ArchGradient { kProxyHard, kStraightThrough };
 // the one whose value went forward) and their probabilities as a tape variable [count of active].
 struct ArchPass {
   engine::Var logits;  // [N, classes]
+  ArchGradient kind = ArchGradient::kProxyHard;
   std::vector<std::vector<int>> active;
   std::vector<engine::Var> probability;
 };
@@ -47,11 +49,21 @@ class Supernet {
   // images [N,H,W,C] -> logits [N,classes] along one path. training: batch statistics.
   engine::Var Forward(engine::Tape& tape, engine::Var images, const Genotype& path, bool training);
 
-  // One architecture pass; gradients reach arch() through ArchPass::probability.
-  ArchPass ForwardArch(engine::Tape& tape, engine::Var images, ArchGradient kind, float temperature,
-                       engine::Rng& rng);
+  // The same, with a say over statistics and weights (nn/blocks.h).
+  engine::Var Forward(engine::Tape& tape, engine::Var images, const Genotype& path,
+                      const Pass& pass);
 
-  // Call after the optimiser moved arch(): for kProxyHard, restores the active logits' share.
+  // One architecture pass with batch statistics; gradients reach arch() through
+  // ArchPass::probability and nothing else: weights and running statistics stay as they are.
+  // `active` candidates a slot (kProxyHard: always 2; kStraightThrough: 2 or more, fewer where a
+  // slot has fewer); their cost is that of running each forward, backward runs one path.
+  // REQUIRES: temperature finite and > 0.
+  ArchPass ForwardArch(engine::Tape& tape, engine::Var images, ArchGradient kind, float temperature,
+                       engine::Rng& rng, int active = 2);
+
+  // Around the optimiser's step on arch(): for kProxyHard, RestoreMass adds one offset to a slot's
+  // active logits so that their log-sum-exp is what RememberMass saw, hence their share against
+  // the inactive ones. No effect for kStraightThrough.
   void RememberMass(const ArchPass& pass);
   void RestoreMass(const ArchPass& pass);
 

@@ -15,7 +15,7 @@ struct StepStats {
 };
 
 // One weight step along `path`: forward, cross-entropy, backward, clip, update. Resets the tape
-// first. Non-finite loss: stats.loss says so and no update is made.
+// first. A loss or gradient that is not finite: stats.loss says so and no update is made.
 struct WeightStepOptions {
   float learning_rate = 0.1f, clip_norm = 5, label_smoothing = 0;
 };
@@ -29,7 +29,7 @@ struct Evaluation {
 };
 // batch_statistics: normalise with each batch's own statistics (for sampled paths of a supernet,
 // whose running statistics mix many paths); otherwise the running ones. `max_batches` 0: the whole
-// loader once.
+// loader once, from its start; otherwise the loader's next batches.
 Evaluation Evaluate(Supernet& net, const Genotype& path, Loader& loader, bool batch_statistics,
                     int max_batches, engine::Tape& tape);
 

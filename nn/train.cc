@@ -1,0 +1,99 @@
+// Training steps and evaluation. See train.h.
+#include "nn/train.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/check.h"
+
+namespace rhnas::nn {
+
+namespace {
+
+using engine::Shape;
+using engine::Tape;
+using engine::Var;
+
+// Images whose largest logit (the first of equals) is the label's.
+int CountCorrect(const Tape& tape, Var logits, const int32_t* labels) {
+  const Shape shape = tape.shape(logits);
+  const int classes = shape.last();
+  const float* row = tape.value(logits);
+  int correct = 0;
+  for (int64_t i = 0; i < shape.rows(); ++i, row += classes) {
+    correct += std::max_element(row, row + classes) - row == labels[i] ? 1 : 0;
+  }
+  return correct;
+}
+
+}  // namespace
+
+StepStats WeightStep(Supernet& net, const Genotype& path, const Batch& batch,
+                     engine::Optimizer& optimizer, const WeightStepOptions& options, Tape& tape) {
+  tape.Reset();
+  const Var images = tape.Alias(batch.shape, batch.images);
+  const Var logits = net.Forward(tape, images, path, true);
+  const Var loss = engine::CrossEntropy(tape, logits, batch.labels, options.label_smoothing);
+  StepStats stats;
+  stats.loss = double{*tape.value(loss)};
+  stats.accuracy = static_cast<double>(CountCorrect(tape, logits, batch.labels)) /
+                   static_cast<double>(batch.shape.dim[0]);
+  if (!std::isfinite(stats.loss)) return stats;
+  optimizer.ZeroGrad();
+  tape.Backward(loss);
+  if (options.clip_norm > 0) {
+    // A gradient that overflowed would turn every weight into NaN through the clip's factor.
+    if (!std::isfinite(engine::ClipGradNorm(optimizer.parameters(), options.clip_norm))) {
+      stats.loss = std::nan("");
+      return stats;
+    }
+  }
+  optimizer.Step(options.learning_rate, tape.pool());
+  return stats;
+}
+
+Evaluation Evaluate(Supernet& net, const Genotype& path, Loader& loader, bool batch_statistics,
+                    int max_batches, Tape& tape) {
+  Pass pass;
+  pass.training = batch_statistics;
+  pass.update_running = false;
+  pass.constant_weights = true;
+  int batches = max_batches;
+  if (batches <= 0) {
+    batches = loader.batches_per_epoch();
+    loader.Seek(0);
+  }
+  Evaluation result;
+  double loss_sum = 0;
+  int correct = 0;
+  for (int i = 0; i < batches; ++i) {
+    const Batch batch = loader.Next();
+    tape.Reset();
+    const Var logits = net.Forward(tape, tape.Alias(batch.shape, batch.images), path, pass);
+    const Var loss = engine::CrossEntropy(tape, logits, batch.labels);
+    const int count = batch.shape.dim[0];
+    loss_sum += double{*tape.value(loss)} * count;
+    correct += CountCorrect(tape, logits, batch.labels);
+    result.images += count;
+  }
+  if (result.images > 0) {
+    result.loss = loss_sum / result.images;
+    result.accuracy = static_cast<double>(correct) / result.images;
+  }
+  return result;
+}
+
+void RecalibrateBatchNorm(Supernet& net, const Genotype& path, Loader& loader, int batches,
+                          Tape& tape) {
+  Pass pass;
+  pass.constant_weights = true;
+  for (int i = 0; i < batches; ++i) {
+    const Batch batch = loader.Next();
+    // The i-th batch enters with weight 1 / (i + 1): a plain mean, and the old values are gone.
+    pass.momentum = 1 / static_cast<float>(i + 1);
+    tape.Reset();
+    net.Forward(tape, tape.Alias(batch.shape, batch.images), path, pass);
+  }
+}
+
+}  // namespace rhnas::nn
