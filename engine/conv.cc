@@ -29,13 +29,10 @@ bool IsDepthwise(const ConvShape& shape) {
   return shape.groups == shape.c && shape.groups == shape.k && shape.groups > 1;
 }
 
-void Correlate(const Correlation& job, bool depthwise, ThreadPool& pool) {
+void Correlate(const Correlation* jobs, int count, bool depthwise, ThreadPool& pool) {
   const simd::ConvKernels& kernels = simd::ConvKernelsFor(ActiveTarget());
-  if (depthwise) {
-    conv::CorrelateDepthwise(job, kernels, pool);
-  } else {
-    conv::CorrelateDense(job, kernels, pool);
-  }
+  if (depthwise) return conv::CorrelateDepthwise(jobs, count, kernels, pool);
+  for (int i = 0; i < count; i++) conv::CorrelateDense(jobs[i], kernels, pool);
 }
 
 // The pixels that one phase of a strided backward-data pass covers: their first, how many.
@@ -89,7 +86,7 @@ void ConvForward(const ConvShape& shape, const float* x, const float* f, float* 
   job.y_row = job.y_pixel * job.out_w;
   job.y_image = job.y_row * job.out_h;
   job.accumulate = accumulate;
-  Correlate(job, IsDepthwise(shape), pool);
+  Correlate(&job, 1, IsDepthwise(shape), pool);
 }
 
 void ConvBackwardData(const ConvShape& shape, const float* dy, const float* f, float* dx,
@@ -98,6 +95,9 @@ void ConvBackwardData(const ConvShape& shape, const float* dy, const float* f, f
   const int64_t channels = shape.c / shape.groups, columns = shape.k / shape.groups;
   const int64_t tap = channels * shape.k;  // floats from filter tap to filter tap
   const int stride = shape.stride;
+  constexpr int kMaxJobs = 16;  // in one go; strides above four take several
+  Correlation jobs[kMaxJobs];
+  int count = 0;
   for (int v = 0; v < stride; v++) {
     const Phase vertical = MakePhase(v, shape.h, shape.pad, shape.r, stride);
     for (int u = 0; u < stride; u++) {
@@ -105,7 +105,8 @@ void ConvBackwardData(const ConvShape& shape, const float* dy, const float* f, f
       if (vertical.count == 0 || horizontal.count == 0) continue;
       const bool no_taps = vertical.taps == 0 || horizontal.taps == 0;
       if (no_taps && accumulate) continue;
-      Correlation job;
+      Correlation& job = jobs[count++];
+      job = Correlation();
       job.images = shape.n;
       job.groups = shape.groups;
       job.channels = static_cast<int>(columns);
@@ -134,9 +135,13 @@ void ConvBackwardData(const ConvShape& shape, const float* dy, const float* f, f
       job.y_row = job.y_pixel * shape.w;
       job.y_image = int64_t{shape.h} * shape.w * shape.c;
       job.accumulate = accumulate;
-      Correlate(job, IsDepthwise(shape), pool);
+      if (count == kMaxJobs) {
+        Correlate(jobs, count, IsDepthwise(shape), pool);
+        count = 0;
+      }
     }
   }
+  Correlate(jobs, count, IsDepthwise(shape), pool);
 }
 
 void ConvBackwardFilter(const ConvShape& shape, const float* x, const float* dy, float* df,

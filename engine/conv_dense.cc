@@ -15,6 +15,7 @@ namespace rhnas::engine::conv {
 namespace {
 
 constexpr int kMaxPanels = 1024;
+constexpr int64_t kLineFloats = 16;
 // Share of a second-level cache (at least 512 KiB on the machines of the last ten years) that a
 // block of pixels may take, and that a panel of filters may take.
 constexpr int64_t kBlockFloats = 32 * 1024, kPanelFloats = 48 * 1024;
@@ -151,6 +152,10 @@ void CorrelatePanels(const Correlation& job, const Panels& plan, const simd::Con
   if (flat) block = Min(rows, CeilDiv(block, plan.panel[0].tile_rows) * plan.panel[0].tile_rows);
   block = CeilDiv(rows, CeilDiv(rows, block));
   const int64_t bands = CeilDiv(rows, block), blocks = bands * job.images;
+  // An output that no cache holds goes past them, when its lines are written whole.
+  const int64_t y_floats = int64_t{job.images} * job.out_h * job.out_w * job.y_pixel;
+  const bool stream = y_floats > kStreamFloats && !job.accumulate && job.columns % 16 == 0 &&
+                      job.y_pixel % 16 == 0 && reinterpret_cast<uintptr_t>(job.y) % 64 == 0;
   const int64_t parts = threads == 1 ? 1 : Max(1, Min(plan.count, CeilDiv(3 * threads, blocks)));
   const int64_t copy_rows = padded ? (block - 1) * job.stride + job.r : 0;
 
@@ -216,6 +221,7 @@ void CorrelatePanels(const Correlation& job, const Panels& plan, const simd::Con
           args.rows = flat ? count : job.out_w;
           args.tile_rows = panel.tile_rows;
           args.last = panel.last;
+          args.ahead = flat && p == p_begin ? kLineFloats : 0;
           const float* const b = is_packed(panel) ? packed + group * plan.floats + panel.offset
                                                   : job.f + group * job.f_group + panel.column;
           // As many filter rows at a time as keep their part of the panel in the cache.
@@ -227,6 +233,7 @@ void CorrelatePanels(const Correlation& job, const Panels& plan, const simd::Con
             args.outer = static_cast<int>(Min(r_block, job.r - r));
             args.b = b + r * filter_row * args.b_step;
             args.accumulate = job.accumulate || r > 0;
+            args.stream = stream && r + args.outer >= job.r;
             for (int64_t i = 0; i < (flat ? 1 : count); i++) {
               args.a = x + (i * job.stride + r) * x_row + int64_t{group} * job.channels;
               args.c = y + i * job.y_row + int64_t{group} * job.columns + panel.column;

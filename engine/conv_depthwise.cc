@@ -15,6 +15,10 @@ constexpr int kChannelQuantum = 32;
 constexpr int64_t kTaskMacs = 128 * 1024;
 // Of the filter gradient: output pixels of a chunk at least, chunks at most.
 constexpr int64_t kChunkPixels = 256, kMaxChunks = 32;
+// Floats of x and dy together that are read for one block of channels after the other, and the
+// pixels below which a plane is so small that the next channels are fetched early and not the next
+// rows.
+constexpr int64_t kBlockFloats = 64 * 1024, kSmallPlane = 64;
 
 // Taps [first, first + taps) of each filter row in one pass; the stride of the kernel, and how many
 // pixels of x one of its columns stands for.
@@ -63,67 +67,91 @@ int64_t ChannelBlock(int64_t channels, int64_t floats_per_channel) {
 
 }  // namespace
 
-void CorrelateDepthwise(const Correlation& job, const simd::ConvKernels& kernels,
-                        ThreadPool& pool) {
+namespace {
+
+// Output rows [first, until) of one image.
+void CorrelateRows(const Correlation& job, const Pass* passes, int pass_count,
+                   const simd::ConvKernels& kernels, int64_t image, int first, int until,
+                   bool stream) {
   const int64_t channels = job.groups;
-  Pass passes[kMaxPasses];
-  const int pass_count = MakePasses(job.s, job.stride, kernels.depthwise, passes, kMaxPasses);
-  const int64_t channel_block = ChannelBlock(channels, job.r * int64_t{8 * job.stride + 2 * job.s});
-  const int64_t channel_blocks = CeilDiv(channels, channel_block);
-
-  const int64_t row_macs = Max(1, int64_t{job.r} * job.s) * job.out_w * channels;
-  const int64_t rows = int64_t{job.images} * job.out_h;
-  int64_t grain = Max(CeilDiv(kTaskMacs, row_macs), CeilDiv(rows, int64_t{16} * pool.size()));
-  // Whole images where they are small: neighbouring rows share what they read.
-  if (grain > job.out_h) grain = grain / job.out_h * job.out_h;
-
-  pool.ParallelFor(rows, grain, [&](int64_t begin, int64_t end, int) {
-    while (begin < end) {
-      const int64_t image = begin / job.out_h;
-      const int64_t until = Min(end, (image + 1) * job.out_h);
-      for (int64_t b = 0; b < channel_blocks; b++) {
-        const int64_t channel = b * channel_block;
-        for (int64_t row = begin; row < until; row++) {
-          const int i = static_cast<int>(row - image * job.out_h);
-          const int top = i * job.stride - job.top;
-          const int r_low = top < 0 ? -top : 0;
-          const int r_high = static_cast<int>(Min(job.r, job.h - top));
-          simd::DepthwiseArgs args;
-          args.taps = r_high > r_low ? r_high - r_low : 0;
-          args.x_row = job.w * job.x_pixel;
-          args.f_row = job.f_r;
-          args.f_tap = job.f_s;
-          args.y = job.y + image * job.y_image + i * job.y_row + channel;
-          args.y_pixel = job.y_pixel;
-          args.width = job.out_w;
-          args.channels = static_cast<int>(Min(channel_block, channels - channel));
-          args.accumulate = job.accumulate;
-          const float* const x = job.x + (image * job.h + top + r_low) * args.x_row + channel;
-          const float* const f = job.f + r_low * job.f_r + channel;
-          if (args.taps == 0 || pass_count == 0) {
-            // Nothing reaches this row: zeros, through a pass of no taps.
-            args.taps = 0;
-            args.x = job.x;
-            args.f = job.f;
-            args.x_pixel = job.x_pixel;
-            args.low = args.high = 0;
-            kernels.depthwise[1][1](args);
-            continue;
-          }
-          for (int p = 0; p < pass_count; p++) {
-            const Pass& pass = passes[p];
-            const Columns inside = InsideColumns(pass.first - job.left, pass.pixels, job.w);
-            args.x = x + (pass.first - job.left) * job.x_pixel;
-            args.f = f + pass.first * job.f_s;
-            args.x_pixel = job.x_pixel * pass.pixels;
-            args.low = inside.low;
-            args.high = inside.high;
-            kernels.depthwise[pass.taps][pass.stride](args);
-            args.accumulate = true;
-          }
-        }
+  const int64_t block = ChannelBlock(channels, Max(1, job.r) * int64_t{8 * job.stride + 2 * job.s});
+  for (int64_t channel = 0; channel < channels; channel += block) {
+    for (int i = first; i < until; i++) {
+      const int top = i * job.stride - job.top;
+      const int r_low = top < 0 ? -top : 0;
+      const int r_high = static_cast<int>(Min(job.r, job.h - top));
+      simd::DepthwiseArgs args;
+      args.taps = r_high > r_low ? r_high - r_low : 0;
+      args.x_row = job.w * job.x_pixel;
+      args.f_row = job.f_r;
+      args.f_tap = job.f_s;
+      args.y = job.y + image * job.y_image + i * job.y_row + channel;
+      args.y_pixel = job.y_pixel;
+      args.width = job.out_w;
+      args.channels = static_cast<int>(Min(block, channels - channel));
+      args.accumulate = job.accumulate;
+      args.stream = stream;
+      if (args.taps == 0 || pass_count == 0) {
+        // Nothing reaches this row: zeros, through a pass of no taps.
+        args.taps = 0;
+        args.x = job.x;
+        args.f = job.f;
+        args.x_pixel = job.x_pixel;
+        args.low = args.high = 0;
+        kernels.depthwise[1][1](args);
+        continue;
       }
-      begin = until;
+      const float* const x = job.x + (image * job.h + top + r_low) * args.x_row + channel;
+      const float* const f = job.f + r_low * job.f_r + channel;
+      for (int p = 0; p < pass_count; p++) {
+        const Pass& pass = passes[p];
+        const Columns inside = InsideColumns(pass.first - job.left, pass.pixels, job.w);
+        args.x = x + (pass.first - job.left) * job.x_pixel;
+        args.f = f + pass.first * job.f_s;
+        args.x_pixel = job.x_pixel * pass.pixels;
+        args.low = inside.low;
+        args.high = inside.high;
+        kernels.depthwise[pass.taps][pass.stride](args);
+        args.accumulate = true;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void CorrelateDepthwise(const Correlation* jobs, int count, const simd::ConvKernels& kernels,
+                        ThreadPool& pool) {
+  if (count == 0) return;
+  // Bands of rows, the same share of each phase in a band; whole images where these are small.
+  int64_t macs = 0, floats = 0, rows = 1;
+  bool stream = true;
+  for (int p = 0; p < count; p++) {
+    const Correlation& job = jobs[p];
+    const int64_t pixels = int64_t{job.out_h} * job.out_w * job.groups;
+    macs += pixels * (1 + job.r * job.s);
+    floats += pixels * job.images;
+    rows = Max(rows, job.out_h);
+    stream = stream && !job.accumulate && job.groups % 16 == 0 &&
+             reinterpret_cast<uintptr_t>(job.y) % 64 == 0 &&
+             (job.stride <= 2 && job.s <= 7 && kernels.depthwise[job.s][job.stride] != nullptr);
+  }
+  stream = stream && floats > kStreamFloats;
+  const int64_t images = jobs[0].images;
+  const int64_t wanted = CeilDiv(int64_t{16} * pool.size(), images);
+  const int64_t bands = Max(1, Min(Min(rows, wanted), macs / kTaskMacs));
+  const int64_t grain = Max(1, kTaskMacs / Max(1, macs / bands));
+  pool.ParallelFor(images * bands, grain, [&](int64_t begin, int64_t end, int) {
+    Pass passes[kMaxPasses];
+    for (int64_t task = begin; task < end; task++) {
+      const int64_t image = task / bands, band = task % bands;
+      for (int p = 0; p < count; p++) {
+        const Correlation& job = jobs[p];
+        const int pass_count = MakePasses(job.s, job.stride, kernels.depthwise, passes, kMaxPasses);
+        CorrelateRows(job, passes, pass_count, kernels, image,
+                      static_cast<int>(job.out_h * band / bands),
+                      static_cast<int>(job.out_h * (band + 1) / bands), stream);
+      }
     }
   });
 }
@@ -138,44 +166,54 @@ void FilterGradientDepthwise(const FilterGradient& job, const simd::ConvKernels&
   const int64_t rows = int64_t{job.images} * job.out_h;
   int64_t chunks = Max(1, Min(kMaxChunks, rows * job.out_w / kChunkPixels));
   int64_t chunk = CeilDiv(rows, Min(chunks, rows));
-  if (chunk > job.out_h) chunk = chunk / job.out_h * job.out_h;
+  if (chunk > job.out_h) chunk = CeilDiv(chunk, job.out_h) * job.out_h;
   chunks = CeilDiv(rows, chunk);
-  // Channels in blocks; a block's rows of one image should stay in the first-level cache.
+  // A block of channels of one band of an image in the first-level cache, if it can be; then as
+  // many images at a time as stay in the second.
   const int64_t band = Min(chunk, job.out_h);
-  const int64_t channel_block =
-      ChannelBlock(channels, (band * job.stride + job.r) * job.w / 4 + band * job.out_w / 4);
+  const int64_t pixels = band * job.stride * job.w + band * job.out_w;
+  const int64_t channel_block = ChannelBlock(channels, pixels / 2);
   const int64_t channel_blocks = CeilDiv(channels, channel_block);
+  const int64_t image_block = Max(1, kBlockFloats / (pixels * channels));
+  const bool small = band * job.out_w <= kSmallPlane;
 
-  const Scratch scratch(pool, chunks * filter, 0);
+  const Scratch scratch(pool, chunks > 1 ? chunks * filter : 0, 0);
   float* const partial = scratch.shared();
   pool.ParallelFor(chunks * channel_blocks, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t item = begin; item < end; item++) {
       const int64_t part = item / channel_blocks, channel = item % channel_blocks * channel_block;
-      const int64_t count = Min(channel_block, channels - channel);
-      float* const df = partial + part * filter + channel;
-      for (int64_t tap = 0; tap < int64_t{job.r} * job.s; tap++) {
-        for (int64_t c = 0; c < count; c++) df[tap * channels + c] = 0;
-      }
+      float* const df = (chunks > 1 ? partial + part * filter : job.df) + channel;
       const int64_t last = Min(rows, (part + 1) * chunk);
+      bool accumulate = chunks == 1 && job.accumulate;
       for (int64_t row = part * chunk; row < last;) {
         const int64_t image = row / job.out_h;
         const int first = static_cast<int>(row - image * job.out_h);
-        const int64_t until = Min(last, (image + 1) * job.out_h);
-        const int top = first * job.stride - job.pad;
+        int64_t until = Min(last, (image + 1) * job.out_h);
         simd::DepthwiseFilterArgs args;
+        args.height = static_cast<int>(until - row);
+        args.images = 1;
+        if (args.height == job.out_h) {
+          args.images = static_cast<int>(Min(image_block, (last - row) / job.out_h));
+          until = row + int64_t{args.images} * job.out_h;
+        }
+        const int top = first * job.stride - job.pad;
         args.x_row = job.w * channels;
+        args.x_image = job.h * args.x_row;
         args.row_stride = job.stride;
         args.row_low = -top;
         args.row_high = job.h - top;
         args.dy = job.dy + row * job.out_w * channels + channel;
         args.dy_pixel = channels;
         args.dy_row = job.out_w * channels;
-        args.height = static_cast<int>(until - row);
+        args.dy_image = job.out_h * args.dy_row;
         args.width = job.out_w;
         args.df_row = job.s * channels;
         args.df_tap = channels;
         args.taps = job.r;
-        args.channels = static_cast<int>(count);
+        args.channels = static_cast<int>(Min(channel_block, channels - channel));
+        args.x_ahead = small ? 2 * kernels.lanes : job.stride * args.x_row;
+        args.dy_ahead = small ? 2 * kernels.lanes : args.dy_row;
+        args.accumulate = accumulate;
         for (int p = 0; p < pass_count; p++) {
           const Pass& pass = passes[p];
           const Columns inside = InsideColumns(pass.first - job.pad, pass.pixels, job.w);
@@ -187,10 +225,12 @@ void FilterGradientDepthwise(const FilterGradient& job, const simd::ConvKernels&
           args.df = df + pass.first * channels;
           kernels.depthwise_filter[pass.taps][pass.stride](args);
         }
+        accumulate = true;
         row = until;
       }
     }
   });
+  if (chunks == 1) return;
   const int64_t grain = Max(1024, CeilDiv(filter, int64_t{4} * pool.size()) / 16 * 16);
   pool.ParallelFor(filter, grain, [&](int64_t begin, int64_t end, int) {
     kernels.add_parts(job.df + begin, partial + begin, filter, static_cast<int>(chunks),

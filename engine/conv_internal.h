@@ -32,10 +32,17 @@ struct Correlation {
   bool accumulate = false;
 };
 
+// Outputs of more floats than this are written past the caches: 8 MiB, about what one program can
+// count on in a third-level cache. Fetching them first, to write them, would cost a third of the
+// traffic of a bandwidth-bound layer.
+constexpr int64_t kStreamFloats = 2 * 1024 * 1024;
+
 // y (+)= correlation, by register tiles of pixels x columns.
 void CorrelateDense(const Correlation& job, const simd::ConvKernels& kernels, ThreadPool& pool);
-// The same where each group has one channel and one column.
-void CorrelateDepthwise(const Correlation& job, const simd::ConvKernels& kernels, ThreadPool& pool);
+// The same where each group has one channel and one column, for several correlations with the same
+// x and interleaved outputs: the phases of a backward-data pass.
+void CorrelateDepthwise(const Correlation* jobs, int count, const simd::ConvKernels& kernels,
+                        ThreadPool& pool);
 
 // Filter gradient: df[r][s][channel][column] (+)= sum over images, i, j of
 //   x[i * stride + r - pad][j * stride + s - pad][channel] * dy[i][j][column].

@@ -30,7 +30,9 @@ struct TileArgs {
   int64_t rows;
   int tile_rows;  // rows of a register tile, at most max_rows of the panel's width
   int last;       // columns to write in the panel's last vector
+  int64_t ahead;  // floats to step through the next tile's rows when fetching them early; or 0
   bool accumulate;
+  bool stream;  // write past the caches; c aligned to a vector, whole vectors only
 };
 
 // c[row][column] (+)= sum over images, outer, step of a[row] * b[column]: the filter gradient. Rows
@@ -63,22 +65,26 @@ struct DepthwiseArgs {
   int64_t y_pixel;
   int width, channels;
   bool accumulate;
+  bool stream;  // write past the caches; y aligned to a vector, whole vectors only
 };
 
-// Filter gradient of a depthwise correlation over a band of output rows of one image:
-// df[r][s][c] += sum over i, j of x[i * row_stride + r][j * stride + s][c] * dy[i][j][c]. Rows of x
-// outside [row_low, row_high) and columns outside [low, high) are left out.
+// Filter gradient of a depthwise correlation over a band of output rows of some images:
+// df[r][s][c] (+)= sum over images, i, j of
+//     x[i * row_stride + r][j * stride + s][c] * dy[i][j][c].
+// Rows of x outside [row_low, row_high) and columns outside [low, high) are left out.
 struct DepthwiseFilterArgs {
   const float* x;  // row 0, column 0 of the window of output (0, 0)
-  int64_t x_row, x_pixel;
+  int64_t x_image, x_row, x_pixel;
   int row_stride, row_low, row_high, low, high;
   const float* dy;
-  int64_t dy_row, dy_pixel;
-  int height, width;
+  int64_t dy_image, dy_row, dy_pixel;
+  int images, height, width;
   float* df;
   int64_t df_row, df_tap;
   int taps;  // filter rows
   int channels;
+  int64_t x_ahead, dy_ahead;  // floats from what is read now to what should be fetched early
+  bool accumulate;
 };
 
 struct ConvKernels {

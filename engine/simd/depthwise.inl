@@ -35,9 +35,16 @@ RHNAS_INLINE void DepthwiseTile(const DepthwiseArgs& args, int column, int valid
   const float* x = args.x + column * kStride * x_pixel + channel;
   const float* f = args.f + channel;
   for (int r = 0; r < args.taps; r++, x += args.x_row, f += args.f_row) {
+    // The rows no output row above has read: the next tile's part of them.
+    if (!kPartial && r + kStride >= args.taps) {
+      RHNAS_UNROLL for (int i = 0; i < kWidth * kStride; i++) {
+        __builtin_prefetch(x + (kColumns + i) * x_pixel);
+      }
+    }
     Vec fv[kTaps];
-    RHNAS_UNROLL for (int s = 0; s < kTaps; s++) fv[s] =
-        LoadLanes<kPartial>(f + s * args.f_tap, lanes);
+    RHNAS_UNROLL for (int s = 0; s < kTaps; s++) {
+      fv[s] = LoadLanes<kPartial>(f + s * args.f_tap, lanes);
+    }
     RHNAS_UNROLL for (int i = 0; i < kColumns; i++) {
       if (kEdge && (i < low || i >= high)) continue;
       const Vec xv = LoadLanes<kPartial>(x + i * x_pixel, lanes);
@@ -47,6 +54,12 @@ RHNAS_INLINE void DepthwiseTile(const DepthwiseArgs& args, int column, int valid
         }
       }
     }
+  }
+  if (!kPartial && args.stream) {
+    RHNAS_UNROLL for (int j = 0; j < kWidth; j++) {
+      if (!kEdge || j < valid) StoreStream(y + j * y_pixel, acc[j]);
+    }
+    return;
   }
   RHNAS_UNROLL for (int j = 0; j < kWidth; j++) {
     if (!kEdge || j < valid) StoreLanes<kPartial>(y + j * y_pixel, acc[j], lanes);
@@ -58,18 +71,25 @@ RHNAS_NOINLINE static void DepthwiseTiles(const DepthwiseArgs& args, int column,
   constexpr int kColumns = (kWidth - 1) * kStride + kTaps;
   const int first = column * kStride;
   const bool edge = valid < kWidth || first < args.low || first + kColumns > args.high;
-  int channel = 0;
+  const int whole = args.channels / kLanes * kLanes;
   if (edge) {
-    for (; channel + kLanes <= args.channels; channel += kLanes) {
+    for (int channel = 0; channel < whole; channel += kLanes) {
       DepthwiseTile<kTaps, kStride, kWidth, true, false>(args, column, valid, channel);
     }
   } else {
-    for (; channel + kLanes <= args.channels; channel += kLanes) {
+    for (int channel = 0; channel < whole; channel += kLanes) {
       DepthwiseTile<kTaps, kStride, kWidth, false, false>(args, column, valid, channel);
     }
   }
-  if (channel < args.channels) {
-    DepthwiseTile<kTaps, kStride, kWidth, true, true>(args, column, valid, channel);
+}
+
+// The channels that do not fill a vector: narrow tiles, to keep the code small.
+template <int kTaps, int kStride>
+RHNAS_NOINLINE static void DepthwisePartial(const DepthwiseArgs& args) {
+  const int channel = args.channels / kLanes * kLanes;
+  if (channel == args.channels) return;
+  for (int column = 0; column < args.width; column += 2) {
+    DepthwiseTile<kTaps, kStride, 2, true, true>(args, column, args.width - column, channel);
   }
 }
 
@@ -86,42 +106,56 @@ static void DepthwiseRow(const DepthwiseArgs& args) {
       column += 4;
     }
   }
+  DepthwisePartial<kTaps, kStride>(args);
+  if (args.stream) StreamFence();
 }
 
-// kWidth outputs of one row into kRows x kTaps accumulators. `rows` has a bit for each filter row
+// One row of x for kWidth outputs of one row: all taps of one filter row.
+template <int kTaps, int kStride, int kWidth, bool kEdge, bool kPartial>
+RHNAS_INLINE void DepthwiseFilterRow(Vec (&acc)[kTaps], const Vec (&dv)[kWidth], const float* x,
+                                     int64_t x_pixel, int low, int high, int64_t lanes) {
+  constexpr int kColumns = (kWidth - 1) * kStride + kTaps;
+  RHNAS_UNROLL for (int i = 0; i < kColumns; i++) {
+    if (kEdge && (i < low || i >= high)) continue;
+    const Vec xv = LoadLanes<kPartial>(x + i * x_pixel, lanes);
+    RHNAS_UNROLL for (int s = 0; s < kTaps; s++) {
+      if (i >= s && (i - s) % kStride == 0 && (i - s) / kStride < kWidth) {
+        acc[s] = Fma(xv, dv[(i - s) / kStride], acc[s]);
+      }
+    }
+  }
+}
+
+// kWidth outputs of one row into kRows x kTaps accumulators. `inside` has a bit for each filter row
 // whose row of x is inside the image.
 template <int kTaps, int kStride, int kRows, int kWidth, bool kPartial>
 RHNAS_INLINE void DepthwiseFilterTile(const DepthwiseFilterArgs& args, Vec (&acc)[kRows][kTaps],
-                                      const float* x, const float* dy, unsigned rows, int low,
-                                      int high, int64_t lanes) {
+                                      const float* x, const float* dy, unsigned inside, int rows,
+                                      int low, int high, int64_t lanes) {
   constexpr int kColumns = (kWidth - 1) * kStride + kTaps;
   const int64_t x_pixel = args.x_pixel;
-  const bool edge = low > 0 || high < kColumns;
   Vec dv[kWidth];
   RHNAS_UNROLL for (int j = 0; j < kWidth; j++) {
     dv[j] = LoadLanes<kPartial>(dy + j * args.dy_pixel, lanes);
+    if (!kPartial) __builtin_prefetch(dy + j * args.dy_pixel + args.dy_ahead);
   }
+  if (!kPartial) {
+    const float* ahead = x + (rows - 1) * args.x_row + args.x_ahead;
+    for (int r = 0; r < args.row_stride; r++, ahead -= args.x_row) {
+      RHNAS_UNROLL for (int i = 0; i < kWidth * kStride; i++) {
+        __builtin_prefetch(ahead + i * x_pixel);
+      }
+    }
+  }
+  const bool edge = low > 0 || high < kColumns;
   RHNAS_UNROLL for (int r = 0; r < kRows; r++, x += args.x_row) {
-    if ((rows >> r & 1u) == 0) continue;
-    if (!edge) {
-      RHNAS_UNROLL for (int i = 0; i < kColumns; i++) {
-        const Vec xv = LoadLanes<kPartial>(x + i * x_pixel, lanes);
-        RHNAS_UNROLL for (int s = 0; s < kTaps; s++) {
-          if (i >= s && (i - s) % kStride == 0 && (i - s) / kStride < kWidth) {
-            acc[r][s] = Fma(xv, dv[(i - s) / kStride], acc[r][s]);
-          }
-        }
-      }
+    if ((inside >> r & 1u) == 0) continue;
+    if (kWidth < 4 || kPartial || edge) {
+      DepthwiseFilterRow<kTaps, kStride, kWidth, true, kPartial>(acc[r], dv, x, x_pixel, low, high,
+                                                                 lanes);
     } else {
-      RHNAS_UNROLL for (int i = 0; i < kColumns; i++) {
-        if (i < low || i >= high) continue;
-        const Vec xv = LoadLanes<kPartial>(x + i * x_pixel, lanes);
-        RHNAS_UNROLL for (int s = 0; s < kTaps; s++) {
-          if (i >= s && (i - s) % kStride == 0 && (i - s) / kStride < kWidth) {
-            acc[r][s] = Fma(xv, dv[(i - s) / kStride], acc[r][s]);
-          }
-        }
-      }
+      DepthwiseFilterRow<kTaps, kStride, kWidth, false, kPartial>(acc[r], dv, x, x_pixel, low, high,
+                                                                  lanes);
     }
   }
 }
@@ -135,29 +169,43 @@ RHNAS_NOINLINE static void DepthwiseFilterRows(const DepthwiseFilterArgs& args, 
   float* const df = args.df + first * args.df_row + channel;
   RHNAS_UNROLL for (int r = 0; r < kRows; r++) {
     RHNAS_UNROLL for (int s = 0; s < kTaps; s++) {
-      acc[r][s] =
-          r < rows ? LoadLanes<kPartial>(df + r * args.df_row + s * args.df_tap, lanes) : Zero();
+      acc[r][s] = Zero();
+      if (args.accumulate && r < rows) {
+        acc[r][s] = LoadLanes<kPartial>(df + r * args.df_row + s * args.df_tap, lanes);
+      }
     }
   }
-  for (int i = 0; i < args.height; i++) {
-    const int top = i * args.row_stride + first;
-    unsigned inside = 0;
-    for (int r = 0; r < rows; r++) {
-      if (top + r >= args.row_low && top + r < args.row_high) inside |= 1u << r;
-    }
-    if (inside == 0) continue;
-    const float* x = args.x + top * args.x_row + channel;
-    const float* dy = args.dy + i * args.dy_row + channel;
-    int j = 0;
-    for (; j + 4 <= args.width; j += 4) {
-      DepthwiseFilterTile<kTaps, kStride, kRows, 4, kPartial>(
-          args, acc, x + j * kStride * args.x_pixel, dy + j * args.dy_pixel, inside,
-          args.low - j * kStride, args.high - j * kStride, lanes);
-    }
-    for (; j < args.width; j++) {
-      DepthwiseFilterTile<kTaps, kStride, kRows, 1, kPartial>(
-          args, acc, x + j * kStride * args.x_pixel, dy + j * args.dy_pixel, inside,
-          args.low - j * kStride, args.high - j * kStride, lanes);
+  for (int image = 0; image < args.images; image++) {
+    for (int i = 0; i < args.height; i++) {
+      const int top = i * args.row_stride + first;
+      unsigned inside = 0;
+      for (int r = 0; r < rows; r++) {
+        if (top + r >= args.row_low && top + r < args.row_high) inside |= 1u << r;
+      }
+      if (inside == 0) continue;
+      const float* x = args.x + image * args.x_image + top * args.x_row + channel;
+      const float* dy = args.dy + image * args.dy_image + i * args.dy_row + channel;
+      int low = args.low, high = args.high, left = args.width;
+      constexpr int kWidth = kPartial ? 1 : 4;
+      for (; left >= kWidth; left -= kWidth) {
+        DepthwiseFilterTile<kTaps, kStride, kRows, kWidth, kPartial>(args, acc, x, dy, inside, rows,
+                                                                     low, high, lanes);
+        x += kWidth * kStride * args.x_pixel;
+        dy += kWidth * args.dy_pixel;
+        low -= kWidth * kStride;
+        high -= kWidth * kStride;
+      }
+      if (kPartial) continue;
+      if (left == 3) {
+        DepthwiseFilterTile<kTaps, kStride, kRows, 3, kPartial>(args, acc, x, dy, inside, rows, low,
+                                                                high, lanes);
+      } else if (left == 2) {
+        DepthwiseFilterTile<kTaps, kStride, kRows, 2, kPartial>(args, acc, x, dy, inside, rows, low,
+                                                                high, lanes);
+      } else if (left == 1) {
+        DepthwiseFilterTile<kTaps, kStride, kRows, 1, kPartial>(args, acc, x, dy, inside, rows, low,
+                                                                high, lanes);
+      }
     }
   }
   RHNAS_UNROLL for (int r = 0; r < kRows; r++) {
@@ -170,7 +218,7 @@ RHNAS_NOINLINE static void DepthwiseFilterRows(const DepthwiseFilterArgs& args, 
 }
 
 // Accumulators for as many filter rows at a time as the registers hold beside 4 outputs and a
-// column.
+// column; one row for the channels that do not fill a vector.
 template <int kTaps, int kStride>
 static void DepthwiseFilter(const DepthwiseFilterArgs& args) {
   constexpr int kFit = (kRegisters - 5) / kTaps;
@@ -182,7 +230,7 @@ static void DepthwiseFilter(const DepthwiseFilterArgs& args) {
     }
   }
   if (channel == args.channels) return;
-  for (int first = 0; first < args.taps; first += kRows) {
-    DepthwiseFilterRows<kTaps, kStride, kRows, true>(args, first, channel);
+  for (int first = 0; first < args.taps; first++) {
+    DepthwiseFilterRows<kTaps, kStride, 1, true>(args, first, channel);
   }
 }

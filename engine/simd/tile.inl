@@ -73,7 +73,15 @@ RHNAS_INLINE void LoadTile(Accumulators<kRows, kVecs, kHalf>& acc, const float* 
 
 template <int kRows, int kVecs, bool kHalf>
 RHNAS_INLINE void StoreTile(const Accumulators<kRows, kVecs, kHalf>& acc, float* c, int64_t c_row,
-                            int last) {
+                            int last, bool stream) {
+  if (!kHalf && stream) {
+    RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
+      RHNAS_UNROLL for (int j = 0; j < kVecs; j++) {
+        StoreStream(c + i * c_row + j * kLanes, acc.full[i][j]);
+      }
+    }
+    return;
+  }
   if (!kHalf && last == kLanes) {
     RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
       RHNAS_UNROLL for (int j = 0; j < kVecs; j++) {
@@ -103,6 +111,8 @@ RHNAS_NOINLINE static void Tile(const TileArgs& args, const float* a, float* c, 
     Accumulators<kRows, kVecs, kHalf> acc;
     LoadTile<kRows, kVecs, kHalf>(acc, c, args.c_row, args.last, args.accumulate);
     const float* b = args.b;
+    // The rows of the next tile, a line a step, when they follow these in memory.
+    const float* ahead = a + kRows * a_row;
     for (int outer = 0; outer < args.outer; outer++) {
       for (int inner = 0; inner < args.inner; inner++) {
         // One pointer for three rows, with the row distance as index; opaque, or the compiler
@@ -116,6 +126,8 @@ RHNAS_NOINLINE static void Tile(const TileArgs& args, const float* a, float* c, 
         for (int64_t step = 0; step < args.steps; step++, b += b_step) {
           Vec bv[kVecs > 0 ? kVecs : 1];
           HalfVec bh = HalfVec{};
+          __builtin_prefetch(ahead);
+          ahead += args.ahead;
           RHNAS_UNROLL for (int j = 0; j < kVecs; j++) bv[j] = Load(b + j * kLanes);
           if constexpr (kHalf) bh = LoadHalf(b + kVecs * kLanes);
           RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
@@ -129,7 +141,7 @@ RHNAS_NOINLINE static void Tile(const TileArgs& args, const float* a, float* c, 
         }
       }
     }
-    StoreTile<kRows, kVecs, kHalf>(acc, c, args.c_row, args.last);
+    StoreTile<kRows, kVecs, kHalf>(acc, c, args.c_row, args.last, args.stream);
   }
 }
 
@@ -161,7 +173,7 @@ RHNAS_INLINE void OuterTile(const OuterArgs& args, const float* a, float* c) {
       }
     }
   }
-  StoreTile<kRows, kVecs, kHalf>(acc, c, args.c_row, args.last);
+  StoreTile<kRows, kVecs, kHalf>(acc, c, args.c_row, args.last, false);
 }
 
 template <int kRows, int kVecs, bool kHalf>
@@ -198,6 +210,7 @@ static void TilePanel(const TileArgs& args) {
   const int64_t done = full * args.tile_rows;
   TileOfRows<kMost, kVecs, kHalf>(rest, args, args.a + done * args.a_row,
                                   args.c + done * args.c_row, 1);
+  if (args.stream) StreamFence();
 }
 
 template <int kVecs, bool kHalf>

@@ -23,8 +23,9 @@
 // The names: Vec (kLanes floats; + - * / and comparisons work on it, comparisons give an IVec of 0
 // and -1), IVec (kLanes int32_t; also << >> & | ~), Zero, Broadcast, Load, Store (any alignment),
 // LoadPartial, StorePartial (first `count` lanes, 0..kLanes; the others read as 0 and are never
-// touched), Fma(a, b, c) = a * b + c (one rounding where kFused, else two), Min, Max (b when
-// either is NaN), Select(mask, a, b), Sqrt, Abs, Bits, FromBits, ToFloat, TruncateToInt.
+// touched), StoreStream (past the caches), Fma(a, b, c) = a * b + c (one rounding where kFused,
+// else two), Min, Max (b when either is NaN), Select(mask, a, b), Sqrt, Abs, Bits, FromBits,
+// ToFloat, TruncateToInt.
 //
 // Inside an .inl: no std:: templates and no lambdas (they would be compiled for the wrong target,
 // or shared with code that runs on older machines), no horizontal sums whose order depends on

@@ -26,6 +26,22 @@ RHNAS_INLINE IVec LoadInt(const int32_t* p) {
   std::memcpy(&v, p, sizeof v);
   return v;
 }
+// Past the caches, for outputs larger than they are. REQUIRES: p aligned to a vector. StreamFence
+// after the last one, before another thread may look.
+RHNAS_INLINE void StoreStream(float* p, Vec v) {
+#if RHNAS_SIMD_WIDTH == 512
+  _mm512_stream_ps(p, v);
+#elif RHNAS_SIMD_WIDTH == 256
+  _mm256_stream_ps(p, v);
+#else
+  Store(p, v);
+#endif
+}
+RHNAS_INLINE void StreamFence() {
+#if defined(RHNAS_SIMD_X86)
+  _mm_sfence();
+#endif
+}
 RHNAS_INLINE Vec Zero() { return Vec{}; }
 RHNAS_INLINE IVec Bits(Vec v) { return reinterpret_cast<IVec>(v); }
 RHNAS_INLINE Vec FromBits(IVec v) { return reinterpret_cast<Vec>(v); }
