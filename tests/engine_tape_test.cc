@@ -1,0 +1,264 @@
+// The tape: memory, order, what runs and what does not, misuse; one network step with every thread
+// count.
+#include "engine/tape.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "engine/ops.h"
+#include "engine/optimizer.h"
+#include "engine/random.h"
+
+namespace {
+
+// Counts what the whole program asks of the heap.
+std::atomic<int64_t> g_allocations{0};
+
+void* CountedAllocate(size_t bytes, size_t alignment) {
+  ++g_allocations;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, alignment < sizeof(void*) ? sizeof(void*) : alignment, bytes) != 0) {
+    std::abort();
+  }
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(size_t bytes) { return CountedAllocate(bytes, alignof(std::max_align_t)); }
+void* operator new(size_t bytes, std::align_val_t alignment) {
+  return CountedAllocate(bytes, static_cast<size_t>(alignment));
+}
+void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return CountedAllocate(bytes, static_cast<size_t>(alignment));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace rhnas::engine {
+namespace {
+
+// A small network with every kind of layer, and its optimiser.
+struct Network {
+  Network()
+      : conv("conv", Shape(3, 3, 3, 13)),
+        depthwise("depthwise", Shape(3, 3, 1, 13)),
+        gamma("gamma", Shape(13)),
+        beta("beta", Shape(13)),
+        linear("linear", Shape(13, 10)),
+        bias("bias", Shape(10)),
+        mean(13, 0.0f),
+        variance(13, 1.0f) {
+    Rng rng(1);
+    for (Parameter* p : parameters()) {
+      for (int64_t i = 0; i < p->value.size(); ++i) p->value[i] = 0.3f * rng.Normal();
+    }
+    gamma.value.Fill(1);
+    for (int i = 0; i < 16 * 12 * 12 * 3; ++i) images.push_back(rng.Normal());
+    for (int i = 0; i < 16; ++i) labels.push_back(static_cast<int32_t>(rng.Below(10)));
+  }
+  std::vector<Parameter*> parameters() {
+    return {&conv, &depthwise, &gamma, &beta, &linear, &bias};
+  }
+
+  float Step(Tape& tape, Optimizer& optimizer) {
+    tape.Reset();
+    optimizer.ZeroGrad();
+    BatchNormOptions norm;
+    norm.activation = Activation::kRelu;
+    Conv2dOptions one, two;
+    one.pad = two.pad = 1;
+    two.groups = 13;
+    Var x = tape.Alias(Shape(16, 12, 12, 3), images.data());
+    x = Conv2d(tape, x, tape.Leaf(conv), one);
+    x = BatchNorm(tape, x, tape.Leaf(gamma), tape.Leaf(beta), mean.data(), variance.data(), norm);
+    x = Add(tape, x, Conv2d(tape, x, tape.Leaf(depthwise), two));
+    x = MaxPool(tape, x, PoolOptions{3, 2, 1});
+    x = GlobalAvgPool(tape, HSwish(tape, x));
+    x = AddChannels(tape, Matmul(tape, x, tape.Leaf(linear)), tape.Leaf(bias));
+    const Var loss = CrossEntropy(tape, x, labels.data(), 0.1f);
+    tape.Backward(loss);
+    ClipGradNorm(parameters(), 1);
+    optimizer.Step(0.05f, tape.pool());
+    return tape.value(loss)[0];
+  }
+
+  Parameter conv, depthwise, gamma, beta, linear, bias;
+  std::vector<float> mean, variance, images;
+  std::vector<int32_t> labels;
+};
+
+TEST(Tape, AWarmStepAllocatesNothing) {
+  ThreadPool pool(1);  // which worker needs scratch memory first is left to chance with more
+  Tape tape(pool);
+  Network network;
+  Sgd optimizer(network.parameters(), SgdOptions());
+  for (int i = 0; i < 3; ++i) network.Step(tape, optimizer);
+  const int64_t blocks = tape.arena().block_allocations();
+  const int64_t before = g_allocations;
+  network.Step(tape, optimizer);
+  network.Step(tape, optimizer);
+  // The parameter list of ClipGradNorm in Step is the one thing the test itself makes.
+  EXPECT_EQ(g_allocations - before, 2);
+  EXPECT_EQ(tape.arena().block_allocations(), blocks);
+}
+
+TEST(Tape, OneStepHasTheSameBitsForAnyThreadCount) {
+  std::vector<float> want;
+  for (int threads : {1, 2, 3, 7}) {
+    ThreadPool pool(threads);
+    Tape tape(pool);
+    Network network;
+    Adam optimizer(network.parameters(), AdamOptions());
+    std::vector<float> got;
+    for (int i = 0; i < 4; ++i) got.push_back(network.Step(tape, optimizer));
+    for (const Parameter* p : network.parameters()) {
+      got.insert(got.end(), p->value.data(), p->value.data() + p->value.size());
+    }
+    got.insert(got.end(), network.variance.begin(), network.variance.end());
+    if (threads == 1) want = got;
+    ASSERT_EQ(got.size(), want.size());
+    EXPECT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0) << threads;
+    EXPECT_LT(got[3], got[0]);  // and it learns
+  }
+}
+
+TEST(Tape, ALongChainOfScalars) {
+  ThreadPool pool(1);
+  Tape tape(pool);
+  Parameter p("p", Shape());
+  p.value[0] = 1;
+  constexpr int kLength = 100000;
+  Var x = tape.Leaf(p);
+  for (int i = 0; i < kLength; ++i) x = AddScalar(tape, x, 1);
+  EXPECT_EQ(tape.value(x)[0], kLength + 1);
+  tape.Backward(x);
+  EXPECT_EQ(p.grad[0], 1);
+  // Shared nodes: 2^60 paths, and each record runs once.
+  tape.Reset();
+  p.ZeroGrad();
+  x = tape.Leaf(p);
+  for (int i = 0; i < 60; ++i) x = Add(tape, x, x);
+  tape.Backward(x);
+  EXPECT_EQ(p.grad[0], 0x1p60f);
+}
+
+TEST(Tape, BranchesWithoutGradientAreNotRun) {
+  ThreadPool pool(1);
+  Tape tape(pool);
+  Parameter used("used", Shape(2)), unused("unused", Shape(2)), gated("gated", Shape(2));
+  const Var u = tape.Leaf(used), v = Scale(tape, tape.Leaf(unused), 2);
+  const Var g = Scale(tape, tape.Leaf(gated), 2);
+  static int runs = 0;
+  const Var probe = tape.NewValue(Shape(2), true);
+  tape.mutable_value(probe)[0] = tape.mutable_value(probe)[1] = 0;
+  tape.OnBackward(probe, [] { ++runs; });
+  const Var xs[] = {u, g};
+  Parameter weights("weights", Shape(2));
+  const float forward[] = {1, 0};
+  const Var loss = Sum(tape, WeightedSum(tape, xs, 2, tape.Leaf(weights), forward));
+  tape.Backward(loss);
+  EXPECT_EQ(runs, 0);
+  EXPECT_TRUE(used.touched);
+  EXPECT_TRUE(weights.touched);
+  EXPECT_FALSE(unused.touched);
+  EXPECT_FALSE(gated.touched);  // forward weight 0: exactly no gradient
+  EXPECT_EQ(tape.grad(v), nullptr);
+  EXPECT_NE(tape.grad(u), nullptr);
+  used.ZeroGrad();
+  EXPECT_FALSE(used.touched);
+  EXPECT_EQ(used.grad[0], 0);
+}
+
+TEST(Tape, LeavesAccumulateOverTapesAndUses) {
+  ThreadPool pool(1);
+  Parameter p("p", Shape(1));
+  for (int pass = 0; pass < 2; ++pass) {
+    Tape tape(pool);
+    tape.Backward(Sum(tape, Add(tape, tape.Leaf(p), tape.Leaf(p))));
+  }
+  EXPECT_EQ(p.grad[0], 4);
+}
+
+TEST(Tape, ConstantsAreCopiedAndAliasesAreNot) {
+  ThreadPool pool(1);
+  Tape tape(pool);
+  float data[] = {1, 2};
+  const Var copy = tape.Constant(Shape(2), data), alias = tape.Alias(Shape(2), data);
+  EXPECT_EQ(tape.value(alias), data);
+  data[0] = 5;
+  EXPECT_EQ(tape.value(copy)[0], 1);
+  EXPECT_EQ(tape.value(alias)[0], 5);
+  EXPECT_FALSE(tape.needs_grad(Add(tape, copy, alias)));
+  // A loss that depends on no parameter has no gradients, and that is no error.
+  tape.Backward(Sum(tape, copy));
+}
+
+TEST(Arena, KeepsAndMergesItsBlocks) {
+  Arena arena;
+  for (int round = 0; round < 4; ++round) {
+    for (size_t bytes : {size_t{1}, size_t{100000}, size_t{3000000}, size_t{64}}) {
+      void* memory = arena.Allocate(bytes);
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(memory) % 64, 0u);
+      std::memset(memory, 0xff, bytes);
+    }
+    if (round > 0) {
+      EXPECT_EQ(arena.block_allocations(), 4) << "three blocks, then one for all";
+    }
+    EXPECT_GE(arena.bytes_reserved(), arena.bytes_in_use());
+    arena.Reset();
+    EXPECT_EQ(arena.bytes_in_use(), 0u);
+  }
+  EXPECT_NE(arena.Allocate(0), arena.Allocate(0));
+}
+
+TEST(Buffers, MoveAndFill) {
+  Buffer a(5);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(a[i], 0);
+  a.Fill(3);
+  Buffer b = std::move(a);
+  EXPECT_EQ(a.size(), 0);
+  EXPECT_EQ(b[4], 3);
+  Buffer& same = b;
+  b = std::move(same);
+  EXPECT_EQ(b.size(), 5);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(b.data()) % 64, 0u);
+}
+
+TEST(Shapes, TextAndEquality) {
+  EXPECT_EQ(Shape(64, 32, 32, 3).ToString(), "[64,32,32,3]");
+  EXPECT_EQ(Shape().ToString(), "[]");
+  EXPECT_EQ(Shape().size(), 1);
+  EXPECT_NE(Shape(2), Shape(2, 1));
+  EXPECT_EQ(Shape(2, 3).rows(), 2);
+}
+
+TEST(TapeDeathTest, MisuseIsFound) {
+  ThreadPool pool(1);
+  Tape tape(pool), other(pool);
+  const Var old = tape.Scalar(1);
+  tape.Reset();
+  const Var x = tape.Scalar(1), foreign = other.Scalar(2);
+  EXPECT_DEATH(tape.value(old), "before Reset");
+  EXPECT_DEATH(Add(tape, x, foreign), "of another tape");
+  EXPECT_DEATH(tape.value(Var()), "no operation returned");
+  Var beyond = x;
+  beyond.id = 100;
+  EXPECT_DEATH(tape.value(beyond), "on a tape of 1 records");
+  EXPECT_DEATH(tape.NewValue(Shape(3, 0), false), "dimension 1 of \\[3,0\\]");
+  const float two[] = {1, 2};
+  EXPECT_DEATH(tape.Backward(tape.Constant(Shape(2), two)), "the loss is \\[2\\], not a scalar");
+  tape.Backward(x);
+  EXPECT_DEATH(tape.Backward(x), "a second Backward");
+}
+
+}  // namespace
+}  // namespace rhnas::engine
