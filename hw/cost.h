@@ -28,8 +28,9 @@ struct Tiling {
 
 // What the schedule does: the only source of energy.
 struct Activity {
-  int64_t macs = 0;     // issued on the array, padding lanes included
-  int64_t alu_ops = 0;  // lane operations
+  int64_t macs = 0;            // issued on the array, padding lanes included
+  int64_t alu_ops = 0;         // lane operations
+  int64_t alu_multiplies = 0;  // of these, MUL
   int64_t inp_read_bytes = 0, inp_write_bytes = 0;
   int64_t wgt_read_bytes = 0, wgt_write_bytes = 0;
   int64_t acc_read_bytes = 0, acc_write_bytes = 0;
@@ -38,6 +39,7 @@ struct Activity {
   int64_t dram_read_bytes = 0, dram_write_bytes = 0;  // all operands and instructions
   int64_t instructions = 0;
   Activity& operator+=(const Activity& other);
+  Activity Times(int64_t count) const;
 };
 
 struct EnergyParts {
@@ -72,15 +74,17 @@ struct NetworkCost {
 
 class CostModel {
  public:
-  // The configuration must be valid (Check(config).ok), or every answer is empty.
-  CostModel(const Config& config, const CostTable& table);
+  // The configuration must be valid (Check(config).ok), or every answer is empty. The table's
+  // values are copied. pipelined_memory: every read request is served DPI_DELAY cycles after it was
+  // accepted, instead of VTA's own simulated memory.
+  CostModel(const Config& config, const CostTable& table, bool pipelined_memory = false);
 
   const Config& config() const { return config_; }
   double area_um2() const { return area_um2_; }
   // Best tiling by latency, ties by energy. Empty: the configuration is invalid or no tiling fits;
   // `why` (optional) then tells the operand that does not fit, what it needs and what there is.
   std::optional<LayerCost> Evaluate(const Layer& layer, std::string* why = nullptr) const;
-  // With a given tiling.
+  // With a given tiling: clipped to the layer where it is larger; never on the ALU for depthwise.
   std::optional<LayerCost> Evaluate(const Layer& layer, const Tiling& tiling,
                                     std::string* why = nullptr) const;
   // Sum over layers (remembers equal shapes within the call).
@@ -88,9 +92,22 @@ class CostModel {
                                       std::string* why = nullptr) const;
 
  private:
+  // The table's values for this configuration, looked up once.
+  struct Prices {
+    double mac = 0, alu = 0, alu_multiply = 0, instruction = 0, dram_read = 0, dram_write = 0;
+    double inp_read = 0, inp_write = 0, wgt_read = 0, wgt_write = 0, acc_read = 0, acc_write = 0;
+    double out_read = 0, out_write = 0, uop_read = 0, uop_write = 0;
+    double leakage_pj_per_cycle = 0;
+  };
+  EnergyParts Energy(const Activity& activity, int64_t latency_cycles) const;
+  LayerCost Finish(const struct Machine& machine, const Tiling& tiling,
+                   const struct Schedule& schedule, int64_t latency_cycles) const;
+
   Config config_;
-  const CostTable* table_;
+  Prices prices_;
+  std::string invalid_;  // why, when the configuration is
   double area_um2_ = 0;
+  bool pipelined_memory_ = false;
   bool valid_ = false;
 };
 

@@ -1,0 +1,278 @@
+// The cost model's front: layers in, latency, traffic, energy and area out.
+#include "hw/cost.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "hw/banks.h"
+#include "hw/schedule.h"
+#include "hw/tiling_search.h"
+
+namespace rhnas::hw {
+namespace {
+
+MemoryModel MemoryOf(bool pipelined) {
+  return pipelined ? MemoryModel::kPipelined : MemoryModel::kQueued;
+}
+
+int64_t ToCycles(Ticks ticks) { return (ticks + kCycle / 2) / kCycle; }
+
+bool SameShape(const Layer& a, const Layer& b) {
+  return a.kind == b.kind && a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c && a.k == b.k &&
+         a.r == b.r && a.s == b.s && a.stride == b.stride && a.pad == b.pad &&
+         a.groups == b.groups && a.bias == b.bias && a.relu == b.relu;
+}
+
+}  // namespace
+
+Activity& Activity::operator+=(const Activity& other) {
+  macs += other.macs;
+  alu_ops += other.alu_ops;
+  alu_multiplies += other.alu_multiplies;
+  inp_read_bytes += other.inp_read_bytes;
+  inp_write_bytes += other.inp_write_bytes;
+  wgt_read_bytes += other.wgt_read_bytes;
+  wgt_write_bytes += other.wgt_write_bytes;
+  acc_read_bytes += other.acc_read_bytes;
+  acc_write_bytes += other.acc_write_bytes;
+  out_read_bytes += other.out_read_bytes;
+  out_write_bytes += other.out_write_bytes;
+  uop_read_bytes += other.uop_read_bytes;
+  uop_write_bytes += other.uop_write_bytes;
+  dram_read_bytes += other.dram_read_bytes;
+  dram_write_bytes += other.dram_write_bytes;
+  instructions += other.instructions;
+  return *this;
+}
+
+Activity Activity::Times(int64_t count) const {
+  Activity result = *this;
+  for (int64_t* value :
+       {&result.macs, &result.alu_ops, &result.alu_multiplies, &result.inp_read_bytes,
+        &result.inp_write_bytes, &result.wgt_read_bytes, &result.wgt_write_bytes,
+        &result.acc_read_bytes, &result.acc_write_bytes, &result.out_read_bytes,
+        &result.out_write_bytes, &result.uop_read_bytes, &result.uop_write_bytes,
+        &result.dram_read_bytes, &result.dram_write_bytes, &result.instructions}) {
+    *value *= count;
+  }
+  return result;
+}
+
+EnergyParts& EnergyParts::operator+=(const EnergyParts& other) {
+  mac_pj += other.mac_pj;
+  alu_pj += other.alu_pj;
+  sram_pj += other.sram_pj;
+  dram_pj += other.dram_pj;
+  control_pj += other.control_pj;
+  leakage_pj += other.leakage_pj;
+  return *this;
+}
+
+const char* BoundName(Bound bound) {
+  switch (bound) {
+    case Bound::kCompute:
+      return "compute";
+    case Bound::kMemory:
+      return "memory";
+    case Bound::kFetch:
+      return "fetch";
+  }
+  return "?";
+}
+
+std::string Tiling::ToString() const {
+  constexpr const char* kSuffix[] = {"", " ws", " is"};
+  char text[96];
+  std::snprintf(text, sizeof text, "%dx%d co%d ci%d vt%d%s", th, tw, tco, tci, vthreads,
+                kSuffix[static_cast<size_t>(stationary)]);
+  return text;
+}
+
+CostModel::CostModel(const Config& config, const CostTable& table, bool pipelined_memory)
+    : config_(config), pipelined_memory_(pipelined_memory) {
+  const Verdict verdict = Check(config);
+  valid_ = verdict.ok;
+  if (!valid_) {
+    invalid_ = "invalid configuration: " + verdict.ToString();
+    return;
+  }
+  area_um2_ = AreaUm2(config, table);
+  prices_.mac = table["mac_pj"];
+  prices_.alu = table["alu_op_pj"];
+  prices_.alu_multiply = table["alu_mul_pj"];
+  prices_.instruction = table["instruction_pj"];
+  prices_.dram_read = table["dram_read_pj_per_byte"];
+  prices_.dram_write = table["dram_write_pj_per_byte"];
+  const auto read = [&table](const Bank& bank) { return table.SramReadPjPerByte(bank.bytes); };
+  const auto write = [&table](const Bank& bank) { return table.SramWritePjPerByte(bank.bytes); };
+  const Bank inp = InputBank(config), wgt = WeightBank(config), acc = AccumulatorBank(config);
+  const Bank out = OutputBank(config), uop = MicroOpBank(config);
+  prices_.inp_read = read(inp);
+  prices_.inp_write = write(inp);
+  prices_.wgt_read = read(wgt);
+  prices_.wgt_write = write(wgt);
+  prices_.acc_read = read(acc);
+  prices_.acc_write = write(acc);
+  prices_.out_read = read(out);
+  prices_.out_write = write(out);
+  prices_.uop_read = read(uop);
+  prices_.uop_write = write(uop);
+  double sram_mw = 0, sram_um2 = 0;
+  for (const Bank& bank : {inp, wgt, acc, out, uop}) {
+    sram_mw += bank.count * table.SramLeakageMw(bank.bytes);
+    sram_um2 += bank.count * table.SramAreaUm2(bank.bytes);
+  }
+  const double logic_mw = (area_um2_ - sram_um2) * table["logic_leakage_mw_per_um2"];
+  // A milliwatt is a picojoule a nanosecond.
+  prices_.leakage_pj_per_cycle = (sram_mw + logic_mw) * 1000 / table["clock_mhz"];
+}
+
+EnergyParts CostModel::Energy(const Activity& activity, int64_t latency_cycles) const {
+  const auto times = [](int64_t count, double price) { return static_cast<double>(count) * price; };
+  EnergyParts parts;
+  parts.mac_pj = times(activity.macs, prices_.mac);
+  parts.alu_pj = times(activity.alu_ops - activity.alu_multiplies, prices_.alu) +
+                 times(activity.alu_multiplies, prices_.alu_multiply);
+  parts.sram_pj = times(activity.inp_read_bytes, prices_.inp_read) +
+                  times(activity.inp_write_bytes, prices_.inp_write) +
+                  times(activity.wgt_read_bytes, prices_.wgt_read) +
+                  times(activity.wgt_write_bytes, prices_.wgt_write) +
+                  times(activity.acc_read_bytes, prices_.acc_read) +
+                  times(activity.acc_write_bytes, prices_.acc_write) +
+                  times(activity.out_read_bytes, prices_.out_read) +
+                  times(activity.out_write_bytes, prices_.out_write) +
+                  times(activity.uop_read_bytes, prices_.uop_read) +
+                  times(activity.uop_write_bytes, prices_.uop_write);
+  parts.dram_pj = times(activity.dram_read_bytes, prices_.dram_read) +
+                  times(activity.dram_write_bytes, prices_.dram_write);
+  parts.control_pj = times(activity.instructions, prices_.instruction);
+  parts.leakage_pj = times(latency_cycles, prices_.leakage_pj_per_cycle);
+  return parts;
+}
+
+LayerCost CostModel::Finish(const Machine& machine, const Tiling& tiling, const Schedule& schedule,
+                            int64_t latency_cycles) const {
+  const Totals totals = Sum(machine, schedule);
+  LayerCost cost;
+  cost.latency_cycles = latency_cycles;
+  cost.compute_cycles = schedule.programs * ToCycles(totals.compute);
+  cost.load_cycles = schedule.programs * ToCycles(totals.load);
+  cost.store_cycles = schedule.programs * ToCycles(totals.store);
+  cost.fetch_cycles = schedule.programs * ToCycles(machine.timing.Arrival(totals.instructions - 1,
+                                                                          totals.instructions));
+  cost.macs = machine.work.useful_macs;
+  cost.activity = CountActivity(machine, schedule);
+  cost.dram_bytes = cost.activity.dram_read_bytes + cost.activity.dram_write_bytes;
+  cost.energy = Energy(cost.activity, latency_cycles);
+  cost.energy_pj = cost.energy.total_pj();
+  const int64_t memory = std::max(cost.load_cycles, cost.store_cycles);
+  if (cost.fetch_cycles > std::max(memory, cost.compute_cycles)) {
+    cost.bound = Bound::kFetch;
+  } else {
+    cost.bound = memory > cost.compute_cycles ? Bound::kMemory : Bound::kCompute;
+  }
+  cost.tiling = tiling;
+  return cost;
+}
+
+std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, std::string* why) const {
+  if (!valid_) {
+    if (why != nullptr) *why = invalid_;
+    return std::nullopt;
+  }
+  Work work;
+  if (!MakeWork(layer, config_, &work, why)) return std::nullopt;
+  const Machine machine(work, config_, MemoryOf(pipelined_memory_));
+  BestTiling best;
+  bool found = FindTiling(machine, &best, why);
+  std::optional<Machine> on_alu;
+  if (layer.depthwise() && config_.clp) {  // MUL came with CLP (extended VTA)
+    on_alu.emplace(OnAlu(work), config_, MemoryOf(pipelined_memory_));
+    BestTiling other;
+    if (FindTiling(*on_alu, &other, nullptr) &&
+        (!found || other.latency_cycles < best.latency_cycles)) {
+      best = other;
+      found = true;
+    } else {
+      on_alu.reset();
+    }
+  }
+  if (!found) {
+    if (why != nullptr) {
+      *why = "layer " + layer.name + " fits no tiling: even the smallest lacks " + *why;
+    }
+    return std::nullopt;
+  }
+  const Machine& chosen = on_alu.has_value() ? *on_alu : machine;
+  const Work& w = chosen.work;
+  Schedule schedule;
+  BuildSchedule(chosen, best.tiling,
+                CutPixels(w.rows, w.in_rows, w.r, w.stride, w.pad, best.tiling.th),
+                CutPixels(w.cols, w.in_cols, w.s, w.stride, w.pad, best.tiling.tw), &schedule);
+  return Finish(chosen, best.tiling, schedule, best.latency_cycles);
+}
+
+std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, const Tiling& asked,
+                                             std::string* why) const {
+  if (!valid_) {
+    if (why != nullptr) *why = invalid_;
+    return std::nullopt;
+  }
+  Work work;
+  if (!MakeWork(layer, config_, &work, why)) return std::nullopt;
+  Tiling tiling = asked;
+  for (int* size : {&tiling.th, &tiling.tw, &tiling.tco, &tiling.tci}) {
+    if (*size < 1) {
+      if (why != nullptr) *why = "layer " + layer.name + ": tile sizes start at 1";
+      return std::nullopt;
+    }
+  }
+  tiling.th = std::min(tiling.th, work.rows);
+  tiling.tw = std::min(tiling.tw, work.cols);
+  tiling.tco = std::min(tiling.tco, work.out_units);
+  tiling.tci = std::min(tiling.tci, work.in_units);
+  tiling.vthreads = tiling.vthreads >= 2 ? 2 : 1;
+  const Machine machine(work, config_, MemoryOf(pipelined_memory_));
+  const PixelCut rows =
+      CutPixels(work.rows, work.in_rows, work.r, work.stride, work.pad, tiling.th);
+  const PixelCut cols =
+      CutPixels(work.cols, work.in_cols, work.s, work.stride, work.pad, tiling.tw);
+  if (!Fits(machine, tiling, Measure(machine, tiling, rows, cols), why)) {
+    if (why != nullptr) {
+      *why = "layer " + layer.name + " with tiling " + tiling.ToString() + ": " + *why;
+    }
+    return std::nullopt;
+  }
+  Schedule schedule;
+  BuildSchedule(machine, tiling, rows, cols, &schedule);
+  return Finish(machine, tiling, schedule,
+                LatencyCycles(machine, tiling, schedule, Sum(machine, schedule)));
+}
+
+std::optional<NetworkCost> CostModel::Evaluate(const std::vector<Layer>& layers,
+                                               std::string* why) const {
+  NetworkCost total;
+  total.area_um2 = area_um2_;
+  total.layers.reserve(layers.size());
+  for (size_t i = 0; i < layers.size(); ++i) {
+    size_t twin = 0;
+    while (twin < i && !SameShape(layers[twin], layers[i])) ++twin;
+    if (twin < i) {
+      total.layers.push_back(total.layers[twin]);
+    } else {
+      std::optional<LayerCost> cost = Evaluate(layers[i], why);
+      if (!cost.has_value()) return std::nullopt;
+      total.layers.push_back(*cost);
+    }
+    const LayerCost& layer = total.layers.back();
+    total.latency_cycles += layer.latency_cycles;
+    total.macs += layer.macs;
+    total.dram_bytes += layer.dram_bytes;
+    total.energy += layer.energy;
+  }
+  total.energy_pj = total.energy.total_pj();
+  total.edp_pj_cycles = static_cast<double>(total.latency_cycles) * total.energy_pj;
+  return total;
+}
+
+}  // namespace rhnas::hw

@@ -1,0 +1,145 @@
+// A layer's schedule under one tiling: the program's structure, reduced to what it costs.
+//
+// Program (VTA as TVM schedules it, with the loop order added): after one load of micro-ops, for
+// every group of one tile a context: reset the accumulators; for every step over input units, for
+// every context: load inputs, load weights, multiply; then for every context: load the bias, ALU,
+// store. Loads of a context wait for the multiply that used its buffers last; a reset waits for the
+// context's last store. Contexts (virtual threads) take neighbouring tiles: of output units, or of
+// pixels where the weights stay or there is one output tile only.
+//
+// Loop orders: kNone rows, outputs, columns, every operand reloaded; kWeights outputs, rows,
+// columns with all weights of an output tile resident; kInputs rows, columns, outputs with all
+// inputs of a pixel tile resident.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "hw/cost.h"
+#include "hw/timing.h"
+#include "hw/work.h"
+
+namespace rhnas::hw {
+
+// A dimension cut into `full` tiles of `size` and, where it does not divide, one of `tail`.
+struct Cut {
+  int size = 1, full = 1, tail = 0;
+  int tiles() const { return full + (tail > 0 ? 1 : 0); }
+};
+Cut CutInto(int extent, int size);
+
+// A cut of output rows or columns with the inputs its tiles read. [0] full tiles, [1] the tail;
+// ticks where an average over tiles is meant (tiles at the border read less and pad more).
+struct PixelCut {
+  Cut cut;
+  int extent[2] = {0, 0};  // with padding
+  Ticks valid[2] = {0, 0};
+  Ticks pad_before[2] = {0, 0};
+};
+PixelCut CutPixels(int out, int in, int window, int stride, int pad, int size);
+
+// One step of one context.
+struct Phase {
+  int64_t input_loads = 0;
+  Ticks input_load = 0, input_beats = 0;    // of one
+  Ticks weight_load = 0, weight_beats = 0;  // 0: none
+  Ticks multiply = 0;
+  int64_t uops = 0;  // multiplies, in cycles
+  int64_t instructions() const {
+    return input_loads + (weight_load > 0 ? 1 : 0) + (multiply > 0 ? 1 : 0);
+  }
+  Ticks load() const { return input_loads * input_load + weight_load; }
+};
+
+// One tile of one context.
+struct TileCost {
+  Phase step, last;  // `steps` times step, then last where there is a tail
+  Ticks reset = 0;
+  Ticks acc_load = 0, acc_beats = 0;
+  Ticks alu = 0;
+  Ticks store = 0;
+  int64_t instructions = 0;  // reset, accumulator loads, ALU, stores
+  // Counts of energy.
+  int64_t reset_vectors = 0, alu_immediate = 0, alu_two_sources = 0, alu_multiplies = 0;
+  int64_t acc_load_tensors = 0, store_tensors = 0;
+};
+
+struct Group {
+  int contexts = 1;
+  TileCost tile[2];
+  // The resident operand that goes with this group's position.
+  Ticks resident_load = 0, resident_beats = 0;
+  int64_t resident_instructions = 0;
+};
+
+// One level of the loop nest: up to two runs of alike iterations.
+enum class Axis { kRows, kCols, kOutputs };
+struct Level {
+  Axis axis = Axis::kRows;
+  struct Run {
+    int64_t count = 0;
+    int8_t tile[2] = {0, -1};  // full (0), tail (1) or none (-1) of each context
+  };
+  std::array<Run, 2> run;
+  int runs = 1;
+  int64_t count() const { return run[0].count + (runs > 1 ? run[1].count : 0); }
+};
+
+struct Schedule {
+  std::array<Level, 3> level;  // outermost first
+  std::array<Group, 8> group;  // by run of level 0, 1, 2
+  int64_t steps = 1;           // full steps; a last one follows where there is a tail
+  bool has_last = false;
+  int resident_level = -1;  // the resident operand is loaded when this level or an outer one moves
+  bool resident_waits = false;  // a single copy: wait until its last use
+  int64_t uops = 0;             // micro-ops loaded
+  Ticks uop_load = 0;
+  int64_t constant_tensors = 0;  // weights loaded once
+  Ticks constant_load = 0;
+  int64_t programs = 1;  // copies of all of it, one after the other
+
+  const Group& At(int a, int b, int c) const {
+    return group[static_cast<size_t>(4 * a + 2 * b + c)];
+  }
+};
+
+// What a tiling takes of the scratchpads, in elements (micro-ops: words).
+struct Footprint {
+  int64_t inp = 0, wgt = 0, acc = 0, uop = 0;
+};
+
+// Everything about a (work, configuration) that no tiling changes.
+struct Machine {
+  Machine(const Work& work, const Config& config, MemoryModel memory);
+  Work work;
+  Config config;
+  Timing timing;
+  int64_t inp_depth, wgt_depth, acc_depth, uop_depth;
+  int64_t wgt_bytes, acc_bytes;  // of one element
+};
+
+Footprint Measure(const Machine& machine, const Tiling& tiling, const PixelCut& rows,
+                  const PixelCut& cols);
+// False: does not fit, or a field of the instruction cannot hold it; `why` (optional) tells.
+bool Fits(const Machine& machine, const Tiling& tiling, const Footprint& footprint,
+          std::string* why);
+void BuildSchedule(const Machine& machine, const Tiling& tiling, const PixelCut& rows,
+                   const PixelCut& cols, Schedule* schedule);
+
+// Totals over the whole schedule.
+struct Totals {
+  Ticks load = 0, compute = 0, store = 0, read_beats = 0;
+  Ticks multiply = 0;  // of compute
+  int64_t instructions = 0;
+};
+Totals Sum(const Machine& machine, const Schedule& schedule);
+Activity CountActivity(const Machine& machine, const Schedule& schedule);
+// No schedule is faster than its busiest unit, its bus or its fetch.
+Ticks LowerBound(const Machine& machine, const Tiling& tiling, const Schedule& schedule,
+                 const Totals& totals);
+// Cycles from launch to finish: the recurrence over groups.
+int64_t LatencyCycles(const Machine& machine, const Tiling& tiling, const Schedule& schedule,
+                      const Totals& totals);
+
+}  // namespace rhnas::hw

@@ -1,0 +1,50 @@
+// A layer as work for VTA: what the array and the ALU must do to channel units, whatever the kind.
+//
+// Feature maps lie in DRAM as [channels / unit][row][column][unit] where a unit is the wider of
+// BLOCK_IN and BLOCK_OUT, so that stores of one layer are loads of the next without rearranging.
+// Everything that is no dense convolution is written as one, because only the input scratchpad
+// takes 8-bit data (accumulator loads are 32-bit, and STORE writes 8-bit):
+//   residual add   identity weights over two input units       concat   identity, one unit
+//   average pool   constant diagonal weights, all taps         shuffle  permutation weights
+//   depthwise      block-diagonal weights, streamed
+// Max pooling, and depthwise the other way, first copy the tile into the accumulators with identity
+// weights and go on with the ALU.
+#pragma once
+
+#include <string>
+
+#include "hw/config.h"
+#include "hw/layer.h"
+
+namespace rhnas::hw {
+
+struct Work {
+  enum class Engine { kArray, kAluMaxPool, kAluDepthwise };
+  Engine engine = Engine::kArray;
+  int64_t batches = 1;     // groups of BATCH images
+  int64_t copies = 1;      // independent groups of channels that align with units
+  int rows = 1, cols = 1;  // output
+  int in_rows = 1, in_cols = 1;
+  int r = 1, s = 1, stride = 1, pad = 0;
+  int out_units = 1;
+  int in_units = 1;                 // of one output unit where inputs are private, of all otherwise
+  bool private_inputs = false;      // every output unit has input units of its own
+  bool one_load = false;            // the input units of a step are contiguous in DRAM
+  int out_split = 1, in_split = 1;  // scratchpad elements of an output and an input unit
+  int out_blocks = 1, in_blocks = 1;  // of these, the ones computed with
+  int pair_uops = 1;  // micro-ops, and weight tensors, of (output unit, input unit, tap)
+  bool constant_weights = false;  // loaded once, `pair_uops` tensors
+  bool bias = false;
+  int immediate_ops = 0;  // of the epilogue: shift, clip
+  int64_t useful_macs = 0;
+
+  int unit_bytes = 1;  // of an image row vector of BATCH x unit
+  int taps() const { return r * s; }
+};
+
+// False: not a shape (zero or negative sizes, groups that do not divide); `why` tells.
+bool MakeWork(const Layer& layer, const Config& config, Work* work, std::string* why);
+// The depthwise convolution once more, on the ALU. REQUIRES: the work is of a depthwise layer.
+Work OnAlu(const Work& depthwise);
+
+}  // namespace rhnas::hw
