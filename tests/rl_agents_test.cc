@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -287,24 +288,35 @@ TEST(AgentsDeathTest, ARewardThatIsNotFiniteIsTheCallersMistake) {
   }
 }
 
-// Solved at a mean return of 475 (Gymnasium's threshold); published A2C and PPO reach 490 to 500.
+// Solved at a mean return of 475 (Gymnasium's threshold); published A2C and PPO reach 490 to 500
+// after as many steps. The median of three seeds: one in ten ends in a dip.
 TEST(SlowActorCritic, SolvesCartPole) {
   engine::ThreadPool pool(1);
   CartPole environment;
   AgentOptions options = SequentialOptions("a2c");
   options.learning_rate = 1e-3f;
-  options.rollout = 256;
+  options.lambda = 0.98f;
+  options.rollout = 512;
   options.batch = 8;
-  options.entropy_weight = 0.005f;
-  auto agent = Make(options, environment, pool);
-  engine::Rng rng(1);
-  int64_t steps = 0;
-  while (steps < 300000) steps += agent->Round(environment, 300000 - steps, rng).steps;
-  double sum = 0;
-  for (uint64_t episode = 0; episode < 50; ++episode) {
-    sum += GreedyReturn(*agent, environment, 1000, 1000 + episode);
+  options.entropy_weight = 0;
+  options.clip_norm = 5;
+  constexpr int64_t kSteps = 500000;
+  constexpr int kEpisodes = 50;
+  std::vector<double> means;
+  for (uint64_t seed : {1, 2, 3}) {
+    options.seed = seed;
+    auto agent = Make(options, environment, pool);
+    engine::Rng rng(seed);
+    int64_t steps = 0;
+    while (steps < kSteps) steps += agent->Round(environment, kSteps - steps, rng).steps;
+    double sum = 0;
+    for (uint64_t episode = 0; episode < kEpisodes; ++episode) {
+      sum += GreedyReturn(*agent, environment, CartPole::kMaxSteps, 1000 + episode);
+    }
+    means.push_back(sum / kEpisodes);
   }
-  EXPECT_GE(sum / 50, 475);
+  std::sort(means.begin(), means.end());
+  EXPECT_GE(means[1], 475) << "lowest " << means[0] << ", highest " << means[2];
 }
 
 }  // namespace
