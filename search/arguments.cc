@@ -108,10 +108,12 @@ std::string HardwareFile(const std::string& name_or_path) {
 
 Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bits) {
   const std::string path = HardwareFile(name_or_path);
+  if (LooksLikePath(path, ".json") && !IsFile(path)) {
+    return {Status::Error("%s: no such file", path.c_str()), kExitFailure};
+  }
   hw::Result<hw::Config> found = hw::FindConfig(path);
   if (!found.ok()) {
-    const bool file = IsFile(path) || LooksLikePath(path, ".json");
-    return {Status::Error("%s", found.error().c_str()), file ? kExitFailure : kExitUsage};
+    return {Status::Error("%s", found.error().c_str()), IsFile(path) ? kExitFailure : kExitUsage};
   }
   hw::Config config = *found;
   if (bus_bits == 0 || bus_bits == config.bus_bits) return {config, kExitOk};

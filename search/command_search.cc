@@ -104,6 +104,9 @@ class SearchCommand : public Command {
  private:
   int Start(const FlagSet& flags, const std::vector<std::string>& words, Console* console) {
     InstallStopSignals();
+    if (Status status = CheckDataFlags(options_.dataset, options_.data_dir); !status.ok()) {
+      return console->Fail(kExitUsage, status.message());
+    }
     if (!options_.fixed_hw.empty()) {
       options_.fixed_hw = HardwareFile(options_.fixed_hw);
       const Argument<hw::Config> fixed = ResolveHardware(options_.fixed_hw, 0);

@@ -6,6 +6,7 @@
 #include "search/progress.h"
 #include "search/report_text.h"
 #include "search/run_folder.h"
+#include "search/search_flags.h"
 #include "search/signals.h"
 #include "search/train_run.h"
 
@@ -134,6 +135,9 @@ class TrainCommand : public Command {
   }
 
   int Start(const FlagSet& flags, const std::vector<std::string>& words, Console* console) {
+    if (Status status = CheckDataFlags(o_.dataset, o_.data_dir); !status.ok()) {
+      return console->Fail(kExitUsage, status.message());
+    }
     const std::string base = Format("runs/train-s%llu", static_cast<unsigned long long>(o_.seed));
     Result<RunFolder> folder = RunFolder::Create(out_.empty() ? RunFolder::FirstFree(base) : out_);
     if (!folder.ok()) return console->Fail(folder.status());

@@ -53,6 +53,8 @@ std::string RangeText(double low, double high) {
 }  // namespace
 
 std::string NumberText(double value) {
+  // "100" rather than "1e+02"; below 2^53 a whole number is exact.
+  if (std::fabs(value) < 1e15 && value == std::floor(value)) return Format("%.0f", value + 0.0);
   for (int digits = 1; digits < 17; ++digits) {
     std::string text = Format("%.*g", digits, value);
     if (std::strtod(text.c_str(), nullptr) == value) return text;
@@ -61,6 +63,7 @@ std::string NumberText(double value) {
 }
 
 std::string NumberText(float value) {
+  if (value == std::floor(value)) return NumberText(static_cast<double>(value));
   for (int digits = 1; digits < 9; ++digits) {
     std::string text = Format("%.*g", digits, static_cast<double>(value));
     if (std::strtof(text.c_str(), nullptr) == value) return text;

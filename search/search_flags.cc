@@ -29,6 +29,12 @@ int BusBits(const std::string& choice) {
 }
 std::string BusChoice(int bits) { return bits == 0 ? "free" : std::to_string(bits); }
 
+engine::Status CheckDataFlags(const std::string& dataset, const std::string& dir) {
+  if (dataset == "synth" || !dir.empty()) return engine::Status::Ok();
+  return engine::Status::Error("--dataset %s needs --data DIR, the folder that holds its files",
+                               dataset.c_str());
+}
+
 void DeclareBoardFlag(std::string* board, FlagSet* flags) {
   std::vector<std::string> boards = {"none"};
   for (const std::string& name : hw::BoardNames()) boards.push_back(name);

@@ -14,6 +14,8 @@ void DeclareSearchFlags(SearchOptions* options, FlagSet* flags);
 std::vector<std::string> BusChoices();   // "64", .., "free"
 int BusBits(const std::string& choice);  // 0: free
 std::string BusChoice(int bits);
+// A data set that is read from files needs --data.
+engine::Status CheckDataFlags(const std::string& dataset, const std::string& dir);
 void DeclareBoardFlag(std::string* board, FlagSet* flags);
 
 }  // namespace rhnas::search

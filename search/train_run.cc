@@ -16,13 +16,16 @@ namespace {
 enum Stream : uint64_t { kWeights = 1, kLoader = 2 };
 
 // The space that holds this network alone, so that no weights are made for candidates not chosen.
+// A block is then named as in the supernet ("slot03/k3_e6"): its weights keep their names.
 nn::Space OnlyThis(const nn::Network& network) {
   nn::Space space = network.space;
   size_t searched = 0;
-  for (nn::Slot& slot : space.slots) {
+  for (size_t i = 0; i < space.slots.size(); ++i) {
+    nn::Slot& slot = space.slots[i];
     if (!slot.searchable()) continue;
-    const size_t choice = static_cast<size_t>(network.genotype.choice[searched++]);
-    slot.candidates = {slot.candidates[choice]};
+    nn::Block block = slot.candidates[static_cast<size_t>(network.genotype.choice[searched++])];
+    block.name = nn::SlotPrefix(network.space, static_cast<int>(i)) + "/" + block.name;
+    slot.candidates = {block};
   }
   return space;
 }

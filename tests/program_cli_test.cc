@@ -69,6 +69,7 @@ TEST_F(Cli, MisuseIsOneLineWithASuggestion) {
       {{"search", "--board", "xc7z02"}, "xc7z020"},
       {{"search", "--agent", "reinforc"}, "reinforce"},
       {{"search", "--dataset", "cifar"}, "cifar10"},
+      {{"search", "--dataset", "cifar10"}, "--data DIR"},
       {{"search", "--hw", "defualt"}, "default"},
       {{"search", "stray"}, "unexpected argument"},
       {{"search", "--out", "a", "--resume", "b"}, "--resume"},
@@ -217,7 +218,7 @@ std::string ObjectText(const std::string& text, const std::string& key) {
 TEST_F(Cli, InvalidHardwareGivesVerdicts) {
   const std::string config = ObjectText(Run({"cost", "--network", "resnet20", "--json"}).out, "hw");
   std::ofstream(dir_ + "/good.json") << config;
-  std::ofstream(dir_ + "/bad.json") << ConfigWith(config, "LOG_BATCH", "4");
+  std::ofstream(dir_ + "/bad.json") << ConfigWith(config, "LOG_ACC_BUFF_SIZE", "18");
   EXPECT_EQ(Run({"cost", "--network", "resnet20", "--hw", "good.json"}).code, 0);
   const Outcome text = Run({"cost", "--network", "resnet20", "--hw", "bad.json"});
   EXPECT_EQ(text.code, 1);
@@ -274,8 +275,8 @@ TEST_F(Cli, SpaceCountsAreThePublishedOnes) {
 TEST_F(Cli, SpaceChecksFiles) {
   const std::string config = ObjectText(Run({"cost", "--network", "resnet20", "--json"}).out, "hw");
   std::ofstream(dir_ + "/good.json") << config;
-  // The default sits on three limits at once: a larger batch breaks several rules.
-  std::ofstream(dir_ + "/bad.json") << ConfigWith(config, "LOG_BATCH", "4");
+  // The default sits on three limits at once: a larger accumulator breaks several rules.
+  std::ofstream(dir_ + "/bad.json") << ConfigWith(config, "LOG_ACC_BUFF_SIZE", "18");
   std::ofstream(dir_ + "/broken.json") << "{";
   const Outcome good = Run({"space", "--hw-space", "vta", "--check", "good.json", "default"});
   EXPECT_EQ(good.code, 0) << good.out << good.err;

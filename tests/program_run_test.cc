@@ -36,7 +36,6 @@ TEST_F(Cli, SearchFaultsBeforeTheWork) {
       {{"--resume", "missing"}, "missing"},
       {{"--resume", "full"}, "config.json"},
       {{"--dataset", "cifar10", "--data", "no_data", "--out", "r"}, "no_data"},
-      {{"--dataset", "cifar10", "--out", "r"}, "data"},
       {{"--area-max", "0.0001", "--out", "r"}, "area"},
       {{"--latency-max", "1", "--out", "r"}, "latency"},
       {{"--energy-table", "missing.csv", "--out", "r"}, "missing.csv"},

@@ -124,6 +124,9 @@ TEST(Flags, NumberTextIsShortAndExact) {
   EXPECT_EQ(NumberText(0.1), "0.1");
   EXPECT_EQ(NumberText(0.1 + 0.2), "0.30000000000000004");
   EXPECT_EQ(NumberText(0.0), "0");
+  EXPECT_EQ(NumberText(100.0), "100");
+  EXPECT_EQ(NumberText(-0.0), "0");
+  EXPECT_EQ(NumberText(1e300), "1e+300");
 }
 
 TEST(Flags, HelpNamesEveryFlagWithItsDefault) {
