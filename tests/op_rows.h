@@ -11,11 +11,12 @@ using reference::Doubles;
 using Values = OpRow::Values;
 using Vars = std::vector<Var>;
 
-// Shapes with ragged channel counts: below, at and across vector widths.
+// Shapes with ragged channel counts: below, at and across vector widths; the last two have rows and
+// elements enough for several chunks and blocks (engine/ops_internal.h).
 inline std::vector<Shape> Images(OpSize size) {
-  if (size == OpSize::kBench) return {Shape(32, 32, 32, 32)};
-  return {Shape(2, 5, 4, 1), Shape(1, 3, 3, 3), Shape(2, 3, 5, 13), Shape(1, 4, 4, 16),
-          Shape(2, 3, 3, 24)};
+  if (size == OpSize::kBench) return {Shape(32, 32, 32, 32), Shape(32, 32, 32, 24)};
+  return {Shape(2, 5, 4, 1),  Shape(1, 3, 3, 3),    Shape(2, 3, 5, 13),  Shape(1, 4, 4, 16),
+          Shape(2, 3, 3, 24), Shape(5, 12, 11, 13), Shape(3, 16, 15, 24)};
 }
 
 inline std::vector<Shape> Rows(OpSize size) {

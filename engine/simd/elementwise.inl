@@ -42,6 +42,26 @@ RHNAS_INLINE void Put(float* p, Vec v, bool accumulate, int64_t count) {
 #define RHNAS_GET(p) LoadLanes<kTail>((p) + i, lanes)
 #define RHNAS_PUT(p, v, accumulate) Put<kTail>((p) + i, (v), (accumulate), lanes)
 
+// --- Rows that no whole number of vectors fits ---
+//
+// A partial vector at the end of every row costs more than the row (masked stores are slow, and
+// loads after them wait). So a row of constants is repeated until whole vectors fit, and that many
+// rows of data are taken as one.
+
+constexpr int kRepeatChannels = 64;  // rows longer than this have little partial work to save
+constexpr int kRepeated = kRepeatChannels * kLanes;  // at most kLanes repeats
+
+// How many rows make whole vectors; 1 where repeating does not pay.
+RHNAS_INLINE int RowsTogether(int64_t rows, int c) {
+  int times = 1;
+  while (times * c % kLanes != 0) times *= 2;
+  return c <= kRepeatChannels && rows >= 4 * times ? times : 1;
+}
+
+RHNAS_INLINE void Repeat(const float* row, int c, int times, float* out) {
+  for (int i = 0; i < times; i++) std::memcpy(out + i * c, row, static_cast<size_t>(c) * 4);
+}
+
 // --- Functions of one variable ---
 
 // A not-a-number passes through Max and Min in their second place.

@@ -50,17 +50,32 @@ static void Moments(const float* x, int64_t rows, int c, float* shift, float* su
 }
 
 template <int kFunction>
-static void Normalize(const float* x, const BatchNormChannels& channels, float* y, int64_t rows,
-                      int c) {
-  const float* mean = channels.mean;
-  const float* scale = channels.scale;
-  const float* bias = channels.bias;
+RHNAS_INLINE void NormalizeAsGiven(const float* x, const float* mean, const float* scale,
+                                   const float* bias, float* y, int64_t rows, int c) {
   for (int64_t r = 0; r < rows; r++, x += c, y += c) {
     RHNAS_FOR_VECTORS(c, {
       const Vec before = (RHNAS_GET(x) - RHNAS_GET(mean)) * RHNAS_GET(scale) + RHNAS_GET(bias);
       RHNAS_PUT(y, Value<kFunction>(before), false);
     });
   }
+}
+
+template <int kFunction>
+static void Normalize(const float* x, const BatchNormChannels& channels, float* y, int64_t rows,
+                      int c) {
+  const int times = RowsTogether(rows, c);
+  if (times > 1) {
+    float mean[kRepeated], scale[kRepeated], bias[kRepeated];
+    Repeat(channels.mean, c, times, mean);
+    Repeat(channels.scale, c, times, scale);
+    Repeat(channels.bias, c, times, bias);
+    const int64_t groups = rows / times, done = groups * times;
+    NormalizeAsGiven<kFunction>(x, mean, scale, bias, y, groups, c * times);
+    x += done * c;
+    y += done * c;
+    rows -= done;
+  }
+  NormalizeAsGiven<kFunction>(x, channels.mean, channels.scale, channels.bias, y, rows, c);
 }
 
 // The gradient before the activation, which is recomputed as Normalize computed it.
@@ -122,9 +137,10 @@ static void NormalizeSums(const float* x, const float* dout, const BatchNormChan
 }
 
 template <int kFunction>
-static void NormalizeBackward(const float* x, const float* dout, const BatchNormChannels& channels,
-                              const float* slope, const float* offset, float* dx, int64_t rows,
-                              int c, bool accumulate) {
+RHNAS_INLINE void NormalizeBackwardAsGiven(const float* x, const float* dout,
+                                           const BatchNormChannels& channels, const float* slope,
+                                           const float* offset, float* dx, int64_t rows, int c,
+                                           bool accumulate) {
   const float* mean = channels.mean;
   const float* scale = channels.scale;
   const float* bias = channels.bias;
@@ -136,4 +152,28 @@ static void NormalizeBackward(const float* x, const float* dout, const BatchNorm
       RHNAS_PUT(dx, g * factor - centred * RHNAS_GET(slope) - RHNAS_GET(offset), accumulate);
     });
   }
+}
+
+template <int kFunction>
+static void NormalizeBackward(const float* x, const float* dout, const BatchNormChannels& channels,
+                              const float* slope, const float* offset, float* dx, int64_t rows,
+                              int c, bool accumulate) {
+  const int times = RowsTogether(rows, c);
+  if (times > 1) {
+    float wide[5][kRepeated];
+    Repeat(channels.mean, c, times, wide[0]);
+    Repeat(channels.scale, c, times, wide[1]);
+    Repeat(channels.bias, c, times, wide[2]);
+    Repeat(slope, c, times, wide[3]);
+    Repeat(offset, c, times, wide[4]);
+    const BatchNormChannels repeated = {wide[0], wide[1], wide[2]};
+    const int64_t groups = rows / times, done = groups * times;
+    NormalizeBackwardAsGiven<kFunction>(x, dout, repeated, wide[3], wide[4], dx, groups, c * times,
+                                        accumulate);
+    x += done * c;
+    dout += done * c;
+    dx += done * c;
+    rows -= done;
+  }
+  NormalizeBackwardAsGiven<kFunction>(x, dout, channels, slope, offset, dx, rows, c, accumulate);
 }

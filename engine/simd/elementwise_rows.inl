@@ -1,23 +1,50 @@
 // The row and column kernels of engine/simd/elementwise.h.
 
-static void AddRow(const float* x, const float* row, float* y, int64_t rows, int c) {
+enum RowOperation { kAddRow, kMulRow, kBroadcastRow };
+
+// y (+)= x + row, x * row or row * factor.
+template <int kOperation>
+RHNAS_INLINE void RowsAsGiven(const float* x, const float* row, float factor, float* y,
+                              int64_t rows, int c, bool accumulate) {
   for (int64_t r = 0; r < rows; r++, x += c, y += c) {
-    RHNAS_FOR_VECTORS(c, RHNAS_PUT(y, RHNAS_GET(x) + RHNAS_GET(row), false));
+    RHNAS_FOR_VECTORS(c, {
+      Vec v = RHNAS_GET(row);
+      if constexpr (kOperation == kAddRow) v = RHNAS_GET(x) + v;
+      if constexpr (kOperation == kMulRow) v = RHNAS_GET(x) * v;
+      if constexpr (kOperation == kBroadcastRow) v = v * factor;
+      RHNAS_PUT(y, v, accumulate);
+    });
   }
+}
+
+template <int kOperation>
+RHNAS_INLINE void WithRow(const float* x, const float* row, float factor, float* y, int64_t rows,
+                          int c, bool accumulate) {
+  const int times = RowsTogether(rows, c);
+  if (times > 1) {
+    float wide[kRepeated];
+    Repeat(row, c, times, wide);
+    const int64_t groups = rows / times, done = groups * times;
+    RowsAsGiven<kOperation>(x, wide, factor, y, groups, c * times, accumulate);
+    x += done * c;
+    y += done * c;
+    rows -= done;
+  }
+  RowsAsGiven<kOperation>(x, row, factor, y, rows, c, accumulate);
+}
+
+static void AddRow(const float* x, const float* row, float* y, int64_t rows, int c) {
+  WithRow<kAddRow>(x, row, 1, y, rows, c, false);
 }
 
 static void MulRow(const float* x, const float* row, float* y, int64_t rows, int c,
                    bool accumulate) {
-  for (int64_t r = 0; r < rows; r++, x += c, y += c) {
-    RHNAS_FOR_VECTORS(c, RHNAS_PUT(y, RHNAS_GET(x) * RHNAS_GET(row), accumulate));
-  }
+  WithRow<kMulRow>(x, row, 1, y, rows, c, accumulate);
 }
 
 static void BroadcastRow(const float* row, float factor, float* y, int64_t rows, int c,
                          bool accumulate) {
-  for (int64_t r = 0; r < rows; r++, y += c) {
-    RHNAS_FOR_VECTORS(c, RHNAS_PUT(y, RHNAS_GET(row) * factor, accumulate));
-  }
+  WithRow<kBroadcastRow>(y, row, factor, y, rows, c, accumulate);  // x is not read
 }
 
 // kVectors vectors of channels (kPartial: one, of `lanes`) down all rows, sums in registers.
