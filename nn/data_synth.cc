@@ -14,9 +14,11 @@ namespace {
 using engine::Rng;
 
 constexpr int kSide = 32, kClasses = 10;
-constexpr int kMaxClutter = 6;
-constexpr float kNoise = 20;           // bytes, to either side
-constexpr float kLeastContrast = 110;  // bytes, distance between shape and background colours
+constexpr int kMaxClutter = 4;
+constexpr float kNoise = 12;           // bytes, to either side
+constexpr float kLeastContrast = 130;  // bytes, distance between shape and background colours
+
+constexpr float kMaxTilt = 0.5f;  // tangent of the largest rotation, 27 degrees
 
 struct Point {
   float x, y;
@@ -37,6 +39,13 @@ Point Direction(Rng& rng) {
     const float length = Length(p);
     if (length > 0.1f && length <= 1) return {p.x / length, p.y / length};
   }
+}
+
+// Up to kMaxTilt to either side of upright.
+Point Tilt(Rng& rng) {
+  const Point p{1, Between(rng, -kMaxTilt, kMaxTilt)};
+  const float length = Length(p);
+  return {p.x / length, p.y / length};
 }
 
 Colour RandomColour(Rng& rng) {
@@ -146,14 +155,14 @@ int SynthDataSet::Get(int index, uint8_t* pixels) const {
   const Colour background = RandomColour(rng);
   Colour shape = RandomColour(rng);
   while (Distance(background, shape) < kLeastContrast) shape = RandomColour(rng);
-  const Point turn = Direction(rng), shade = Direction(rng);
+  const Point turn = Tilt(rng), shade = Direction(rng);
   const float background_slope = Between(rng, 0, 2.5f), shape_slope = Between(rng, 0, 2.5f);
-  const float radius = Between(rng, 8.5f, 13);
+  const float radius = Between(rng, 9, 13);
   const float reach = 0.5f * kSide - 0.85f * radius;
   const Point centre{0.5f * kSide + Between(rng, -reach, reach),
                      0.5f * kSide + Between(rng, -reach, reach)};
   Stroke strokes[kMaxClutter];
-  const int stroke_count = 2 + static_cast<int>(rng.Below(kMaxClutter - 1));
+  const int stroke_count = static_cast<int>(rng.Below(kMaxClutter + 1));
   for (int i = 0; i < stroke_count; ++i) strokes[i] = RandomStroke(rng);
   const uint32_t noise_seed = rng.NextU32();
 
