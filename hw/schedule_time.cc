@@ -81,7 +81,12 @@ class Recurrence {
     const Ticks fetched = Arrive(1);
     begun_[c] = std::max({l_, used_[c] + kToken, fetched});
     phase_[c] = &phase;
-    l_ = begun_[c] + phase.load();
+    // Instruction fetch goes before everything else on the bus: its beats delay a load as often as
+    // they meet data.
+    const Ticks data = phase.input_loads * phase.input_beats + phase.weight_beats;
+    const Ticks use = data * kCycle / phase.load();  // share of its time, in 1/256
+    l_ = begun_[c] + phase.load() +
+         phase.instructions() * timing_.fetch_beats * use / kCycle * use / kCycle;
     if (loads > 1) l_ = std::max(l_, Arrive(loads - 1));
     loaded_[c] = l_;
   }
@@ -97,6 +102,9 @@ class Recurrence {
 
   // How long a bias load that starts now waits for the loads in progress, and pushes them back.
   Ticks BusWait(Ticks now, Ticks beats) {
+    // What a long bias load has not requested when a load begins waits for all of that load.
+    const Ticks unrequested = beats - timing_.in_flight;
+    if (unrequested > 0) return std::max<Ticks>(0, l_ + unrequested - now - beats);
     for (int c = 0; c < 2; ++c) {
       if (phase_[c] == nullptr || now < begun_[c] || now >= begun_[c] + phase_[c]->load()) continue;
       const Phase& phase = *phase_[c];
@@ -108,14 +116,14 @@ class Recurrence {
       } else {
         at -= phase.input_loads * phase.input_load;
       }
-      // Past the requests in flight a long bias load gives way once more.
-      const Ticks rest = beats - timing_.in_flight;
-      if (rest > 0) return std::max<Ticks>(0, begun_[c] + phase.load() + rest - now - beats);
       const Ticks backlog = whole - kCycle - (at + timing_.load_wait);
       if (backlog <= 0) return 0;
       l_ += beats;
       loaded_[c] += beats;
-      if (loaded_[1 - c] > loaded_[c] - beats) loaded_[1 - c] += beats;
+      if (begun_[1 - c] >= begun_[c] && phase_[1 - c] != nullptr) {
+        begun_[1 - c] += beats;
+        loaded_[1 - c] += beats;
+      }
       return backlog;
     }
     return 0;
