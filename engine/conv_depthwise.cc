@@ -15,10 +15,11 @@ constexpr int kChannelQuantum = 32;
 constexpr int64_t kTaskMacs = 128 * 1024;
 // Of the filter gradient: output pixels of a chunk at least, chunks at most.
 constexpr int64_t kChunkPixels = 256, kMaxChunks = 32;
-// Floats of x and dy together that are read for one block of channels after the other, and the
-// pixels below which a plane is so small that the next channels are fetched early and not the next
-// rows.
-constexpr int64_t kBlockFloats = 64 * 1024, kSmallPlane = 64;
+// Of the filter gradient: floats of x and dy that one kernel call reads; fewer where they come from
+// beyond the second-level cache, to be fetched while the call before runs.
+constexpr int64_t kCallFloats = 64 * 1024, kFetchedCallFloats = 32 * 1024;
+// x and dy of more floats than this are fetched early: they do not stay in a second-level cache.
+constexpr int64_t kFetchFloats = 128 * 1024;
 
 // Taps [first, first + taps) of each filter row in one pass; the stride of the kernel, and how many
 // pixels of x one of its columns stands for.
@@ -168,15 +169,23 @@ void FilterGradientDepthwise(const FilterGradient& job, const simd::ConvKernels&
   int64_t chunk = CeilDiv(rows, Min(chunks, rows));
   if (chunk > job.out_h) chunk = CeilDiv(chunk, job.out_h) * job.out_h;
   chunks = CeilDiv(rows, chunk);
-  // A block of channels of one band of an image in the first-level cache, if it can be; then as
-  // many images at a time as stay in the second.
-  const int64_t band = Min(chunk, job.out_h);
-  const int64_t pixels = band * job.stride * job.w + band * job.out_w;
-  const int64_t channel_block = ChannelBlock(channels, pixels / 2);
+  // A kernel call takes some rows of an image, or some whole images, one vector of channels after
+  // the other. Channels are split only to have tasks for all threads.
+  const int64_t threads = pool.size();
+  const int64_t splits = threads == 1 ? 1 : CeilDiv(4 * threads, chunks);
+  const int64_t channel_block =
+      Min(channels, CeilDiv(CeilDiv(channels, splits), kChannelQuantum) * kChannelQuantum);
   const int64_t channel_blocks = CeilDiv(channels, channel_block);
-  const int64_t image_block = Max(1, kBlockFloats / (pixels * channels));
-  const bool small = band * job.out_w <= kSmallPlane;
-
+  const bool big =
+      job.images * (int64_t{job.h} * job.w + int64_t{job.out_h} * job.out_w) * channels >
+      kFetchFloats;
+  const int64_t call_floats = big ? kFetchedCallFloats : kCallFloats;
+  const int64_t x_row_floats = job.w * channel_block, dy_row_floats = job.out_w * channel_block;
+  const int64_t image_floats = job.h * x_row_floats + job.out_h * dy_row_floats;
+  const int64_t image_block = Max(1, call_floats / image_floats);
+  const int64_t halo = Max(0, job.r - job.stride) * x_row_floats;
+  const int64_t row_block =
+      Max(1, (call_floats - halo) / (job.stride * x_row_floats + dy_row_floats));
   const Scratch scratch(pool, chunks > 1 ? chunks * filter : 0, 0);
   float* const partial = scratch.shared();
   pool.ParallelFor(chunks * channel_blocks, 1, [&](int64_t begin, int64_t end, int) {
@@ -188,7 +197,7 @@ void FilterGradientDepthwise(const FilterGradient& job, const simd::ConvKernels&
       for (int64_t row = part * chunk; row < last;) {
         const int64_t image = row / job.out_h;
         const int first = static_cast<int>(row - image * job.out_h);
-        int64_t until = Min(last, (image + 1) * job.out_h);
+        int64_t until = Min(last, Min(row + row_block, (image + 1) * job.out_h));
         simd::DepthwiseFilterArgs args;
         args.height = static_cast<int>(until - row);
         args.images = 1;
@@ -211,8 +220,14 @@ void FilterGradientDepthwise(const FilterGradient& job, const simd::ConvKernels&
         args.df_tap = channels;
         args.taps = job.r;
         args.channels = static_cast<int>(Min(channel_block, channels - channel));
-        args.x_ahead = small ? 2 * kernels.lanes : job.stride * args.x_row;
-        args.dy_ahead = small ? 2 * kernels.lanes : args.dy_row;
+        args.next_x = args.next_dy = nullptr;
+        if (big) {
+          const int64_t below = top + args.height * job.stride + Max(0, job.r - job.stride);
+          args.next_dy = job.dy + until * job.out_w * channels;
+          args.next_x =
+              job.x + (args.height == job.out_h ? (image + args.images) * args.x_image
+                                                : image * args.x_image + below * args.x_row);
+        }
         args.accumulate = accumulate;
         for (int p = 0; p < pass_count; p++) {
           const Pass& pass = passes[p];

@@ -83,7 +83,8 @@ struct DepthwiseFilterArgs {
   int64_t df_row, df_tap;
   int taps;  // filter rows
   int channels;
-  int64_t x_ahead, dy_ahead;  // floats from what is read now to what should be fetched early
+  const float* next_x;  // what the next call will read, to be fetched early; or null
+  const float* next_dy;
   bool accumulate;
 };
 

@@ -34,11 +34,15 @@ RHNAS_INLINE void DepthwiseTile(const DepthwiseArgs& args, int column, int valid
   }
   const float* x = args.x + column * kStride * x_pixel + channel;
   const float* f = args.f + channel;
+  const int64_t ahead = column + kWidth < args.width
+                            ? kWidth * kStride * x_pixel
+                            : kStride * args.x_row - column * kStride * x_pixel;
   for (int r = 0; r < args.taps; r++, x += args.x_row, f += args.f_row) {
     // The rows no output row above has read: the next tile's part of them.
     if (!kPartial && r + kStride >= args.taps) {
-      RHNAS_UNROLL for (int i = 0; i < kWidth * kStride; i++) {
-        __builtin_prefetch(x + (kColumns + i) * x_pixel);
+      const float* const next = x + ahead;
+      RHNAS_UNROLL for (int i = kTaps - kStride; i < kColumns; i++) {
+        if (i >= 0) __builtin_prefetch(next + i * x_pixel);
       }
     }
     Vec fv[kTaps];
@@ -47,7 +51,7 @@ RHNAS_INLINE void DepthwiseTile(const DepthwiseArgs& args, int column, int valid
     }
     RHNAS_UNROLL for (int i = 0; i < kColumns; i++) {
       if (kEdge && (i < low || i >= high)) continue;
-      const Vec xv = LoadLanes<kPartial>(x + i * x_pixel, lanes);
+      const Vec xv = Held(LoadLanes<kPartial>(x + i * x_pixel, lanes));
       RHNAS_UNROLL for (int s = 0; s < kTaps; s++) {
         if (i >= s && (i - s) % kStride == 0 && (i - s) / kStride < kWidth) {
           acc[(i - s) / kStride] = Fma(xv, fv[s], acc[(i - s) / kStride]);
@@ -117,7 +121,7 @@ RHNAS_INLINE void DepthwiseFilterRow(Vec (&acc)[kTaps], const Vec (&dv)[kWidth],
   constexpr int kColumns = (kWidth - 1) * kStride + kTaps;
   RHNAS_UNROLL for (int i = 0; i < kColumns; i++) {
     if (kEdge && (i < low || i >= high)) continue;
-    const Vec xv = LoadLanes<kPartial>(x + i * x_pixel, lanes);
+    const Vec xv = Held(LoadLanes<kPartial>(x + i * x_pixel, lanes));
     RHNAS_UNROLL for (int s = 0; s < kTaps; s++) {
       if (i >= s && (i - s) % kStride == 0 && (i - s) / kStride < kWidth) {
         acc[s] = Fma(xv, dv[(i - s) / kStride], acc[s]);
@@ -126,25 +130,32 @@ RHNAS_INLINE void DepthwiseFilterRow(Vec (&acc)[kTaps], const Vec (&dv)[kWidth],
   }
 }
 
+// What the next call reads, fetched a few lines with each tile; null: nothing.
+struct Fetch {
+  const float* x;
+  const float* dy;
+};
+
 // kWidth outputs of one row into kRows x kTaps accumulators. `inside` has a bit for each filter row
 // whose row of x is inside the image.
 template <int kTaps, int kStride, int kRows, int kWidth, bool kPartial>
 RHNAS_INLINE void DepthwiseFilterTile(const DepthwiseFilterArgs& args, Vec (&acc)[kRows][kTaps],
-                                      const float* x, const float* dy, unsigned inside, int rows,
-                                      int low, int high, int64_t lanes) {
+                                      const float* x, const float* dy, unsigned inside, int low,
+                                      int high, int64_t lanes, Fetch& fetch) {
   constexpr int kColumns = (kWidth - 1) * kStride + kTaps;
   const int64_t x_pixel = args.x_pixel;
   Vec dv[kWidth];
   RHNAS_UNROLL for (int j = 0; j < kWidth; j++) {
-    dv[j] = LoadLanes<kPartial>(dy + j * args.dy_pixel, lanes);
-    if (!kPartial) __builtin_prefetch(dy + j * args.dy_pixel + args.dy_ahead);
+    dv[j] = Held(LoadLanes<kPartial>(dy + j * args.dy_pixel, lanes));
   }
-  if (!kPartial) {
-    const float* ahead = x + (rows - 1) * args.x_row + args.x_ahead;
-    for (int r = 0; r < args.row_stride; r++, ahead -= args.x_row) {
+  if (!kPartial && fetch.x != nullptr) {
+    RHNAS_UNROLL for (int j = 0; j < kWidth; j++) __builtin_prefetch(fetch.dy + j * kLanes);
+    fetch.dy += kWidth * kLanes;
+    for (int r = 0; r < args.row_stride; r++) {
       RHNAS_UNROLL for (int i = 0; i < kWidth * kStride; i++) {
-        __builtin_prefetch(ahead + i * x_pixel);
+        __builtin_prefetch(fetch.x + i * kLanes);
       }
+      fetch.x += kWidth * kStride * kLanes;
     }
   }
   const bool edge = low > 0 || high < kColumns;
@@ -167,6 +178,13 @@ RHNAS_NOINLINE static void DepthwiseFilterRows(const DepthwiseFilterArgs& args, 
   const int rows = args.taps - first < kRows ? args.taps - first : kRows;
   Vec acc[kRows][kTaps];
   float* const df = args.df + first * args.df_row + channel;
+  // Each vector of channels fetches its share of what the next call reads, from front to back.
+  Fetch fetch = {nullptr, nullptr};
+  if (args.next_x != nullptr && first + kRows >= args.taps) {
+    const int64_t share = int64_t{args.images} * args.height * args.width * channel;
+    fetch.x = args.next_x + share * kStride * args.row_stride;
+    fetch.dy = args.next_dy + share;
+  }
   RHNAS_UNROLL for (int r = 0; r < kRows; r++) {
     RHNAS_UNROLL for (int s = 0; s < kTaps; s++) {
       acc[r][s] = Zero();
@@ -188,8 +206,8 @@ RHNAS_NOINLINE static void DepthwiseFilterRows(const DepthwiseFilterArgs& args, 
       int low = args.low, high = args.high, left = args.width;
       constexpr int kWidth = kPartial ? 1 : 4;
       for (; left >= kWidth; left -= kWidth) {
-        DepthwiseFilterTile<kTaps, kStride, kRows, kWidth, kPartial>(args, acc, x, dy, inside, rows,
-                                                                     low, high, lanes);
+        DepthwiseFilterTile<kTaps, kStride, kRows, kWidth, kPartial>(args, acc, x, dy, inside, low,
+                                                                     high, lanes, fetch);
         x += kWidth * kStride * args.x_pixel;
         dy += kWidth * args.dy_pixel;
         low -= kWidth * kStride;
@@ -197,14 +215,14 @@ RHNAS_NOINLINE static void DepthwiseFilterRows(const DepthwiseFilterArgs& args, 
       }
       if (kPartial) continue;
       if (left == 3) {
-        DepthwiseFilterTile<kTaps, kStride, kRows, 3, kPartial>(args, acc, x, dy, inside, rows, low,
-                                                                high, lanes);
+        DepthwiseFilterTile<kTaps, kStride, kRows, 3, kPartial>(args, acc, x, dy, inside, low, high,
+                                                                lanes, fetch);
       } else if (left == 2) {
-        DepthwiseFilterTile<kTaps, kStride, kRows, 2, kPartial>(args, acc, x, dy, inside, rows, low,
-                                                                high, lanes);
+        DepthwiseFilterTile<kTaps, kStride, kRows, 2, kPartial>(args, acc, x, dy, inside, low, high,
+                                                                lanes, fetch);
       } else if (left == 1) {
-        DepthwiseFilterTile<kTaps, kStride, kRows, 1, kPartial>(args, acc, x, dy, inside, rows, low,
-                                                                high, lanes);
+        DepthwiseFilterTile<kTaps, kStride, kRows, 1, kPartial>(args, acc, x, dy, inside, low, high,
+                                                                lanes, fetch);
       }
     }
   }

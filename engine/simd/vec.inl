@@ -42,6 +42,17 @@ RHNAS_INLINE void StreamFence() {
   _mm_sfence();
 #endif
 }
+// Keeps a loaded vector in a register: without it g++ reads memory again for each use.
+RHNAS_INLINE Vec Held(Vec v) {
+#if RHNAS_SIMD_WIDTH == 512
+  __asm__("" : "+v"(v));
+#elif defined(RHNAS_SIMD_X86)
+  __asm__("" : "+x"(v));
+#elif defined(RHNAS_SIMD_NEON)
+  __asm__("" : "+w"(v));
+#endif
+  return v;
+}
 RHNAS_INLINE Vec Zero() { return Vec{}; }
 RHNAS_INLINE IVec Bits(Vec v) { return reinterpret_cast<IVec>(v); }
 RHNAS_INLINE Vec FromBits(IVec v) { return reinterpret_cast<Vec>(v); }
