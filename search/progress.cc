@@ -18,8 +18,6 @@ namespace {
 // search and a hardware proposal take very different times.
 constexpr double kRateWindowSeconds = 15;
 
-std::string Percent(double share) { return Format("%.1f%%", 100 * share); }
-
 }  // namespace
 
 std::string ClockText(double seconds) {
@@ -42,15 +40,16 @@ std::string ProgressPrinter::Line(const Progress& progress) const {
   std::string text = Format("%-8s", progress.phase);
   if (progress.total > 0)
     text += Format(" %3.0f%%", 100 * static_cast<double>(progress.done) / total);
+  if (progress.epoch_end) text += Format("  epoch %d", progress.epoch);
   const double rate = Rate();
   if (rate > 0 && progress.total >= progress.done) {
     text += "  " + ClockText(static_cast<double>(progress.total - progress.done) / rate) + " left";
   }
   if (rate > 0) text += Format("  %.*f steps/s", rate < 10 ? 2 : 0, rate);
-  if (progress.loss != 0) text += Format("  loss %.3f", progress.loss);
-  if (progress.accuracy > 0) text += "  acc " + Percent(progress.accuracy);
+  if (progress.loss != 0) text += Format("  loss %.2f", progress.loss);
+  if (progress.accuracy > 0) text += Format("  acc %.1f%%", 100 * progress.accuracy);
   if (progress.share_valid > 0) {
-    text += "  valid " + Percent(progress.share_valid);
+    text += Format("  valid %.0f%%", 100 * progress.share_valid);
     // The reward of a valid design is -log(objective / objective of the default).
     text += Format("  hw %.2fx", std::exp(progress.reward));
   }
@@ -70,7 +69,6 @@ void ProgressPrinter::Report(const Progress& progress) {
   printed_at_ = now;
 
   std::string line = Line(progress);
-  if (progress.epoch_end) line += Format("  (epoch %d)", progress.epoch);
   if (!options_.terminal) {
     options_.write(line + "\n");
     return;
