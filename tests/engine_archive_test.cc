@@ -121,17 +121,22 @@ TEST_F(Archive, MessagesSayWhatIsWrong) {
 
 // Sizes inside a file with a right checksum still never lead past its end.
 TEST_F(Archive, LyingSizesAreFound) {
-  for (size_t at : {12, 16, 25, 32}) {  // count, name length, byte count low and high
+  struct Lie {
+    size_t at;
+    int byte;
+  };
+  // Count too high and too low, name length, byte count low and high.
+  for (const Lie& lie : {Lie{12, 0xf7}, {12, 0}, {16, 0xf7}, {25, 0xf7}, {32, 0xf7}}) {
     Save(42);
     std::string text = *ReadFile(path);
     text.resize(text.size() - 8);
-    text[at] = static_cast<char>(0xf7);
+    text[lie.at] = static_cast<char>(lie.byte);
     uint64_t hash = 14695981039346656037u;
     for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
     for (int i = 0; i < 8; ++i) text.push_back(static_cast<char>(hash >> (8 * i) & 0xff));
     Overwrite(path, text);
     std::remove((path + ".prev").c_str());
-    EXPECT_FALSE(ArchiveReader::Open(path).ok()) << at;
+    EXPECT_FALSE(ArchiveReader::Open(path).ok()) << lie.at << " " << lie.byte;
   }
 }
 

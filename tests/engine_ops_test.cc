@@ -284,6 +284,43 @@ TEST_F(Ops, BatchNormKeepsTheVarianceOfLargeMeans) {
   }
 }
 
+// The mean as a float is off by up to half a unit; the gradients must not see that.
+TEST_F(Ops, BatchNormGradientsAtALargeMean) {
+  constexpr int kRows = 8;
+  constexpr double kMean = 131072.3;  // floats there are 1/64 apart
+  Parameter x("x", Shape(kRows, 1)), gamma("gamma", Shape(1)), beta("beta", Shape(1));
+  gamma.value[0] = 1.5f;
+  Doubles values;
+  Rng rng(9);
+  for (int i = 0; i < kRows; ++i) {
+    x.value[i] = static_cast<float>(kMean + 0.02 * double{rng.Normal()});
+    values.push_back(double{x.value[i]});
+  }
+  std::vector<float> projection;
+  for (int i = 0; i < kRows; ++i) projection.push_back(1 + 0.1f * static_cast<float>(i));
+  BatchNormOptions options;
+  options.update_running = false;
+  const Var y =
+      BatchNorm(tape, tape.Leaf(x), tape.Leaf(gamma), tape.Leaf(beta), nullptr, nullptr, options);
+  const Var p = tape.Constant(Shape(kRows, 1), projection.data());
+  tape.Backward(Sum(tape, Mul(tape, y, p)));
+  const auto loss = [&](double g) {
+    const Doubles z = reference::BatchNorm(values, {g}, {0}, {}, {}, 1e-5);
+    double sum = 0;
+    for (size_t i = 0; i < kRows; ++i) sum += z[i] * double{projection[i]};
+    return sum;
+  };
+  for (int i = 0; i < kRows; ++i) {
+    const auto at = static_cast<size_t>(i);
+    const double want = reference::BatchNorm(values, {1.5}, {0}, {}, {}, 1e-5)[at];
+    EXPECT_NEAR(double{tape.value(y)[i]}, want, 1e-5) << i;
+  }
+  EXPECT_NEAR(double{gamma.grad[0]}, (loss(1.51) - loss(1.49)) / 0.02, 1e-4);
+  double sum = 0;
+  for (int i = 0; i < kRows; ++i) sum += double{x.grad[i]};
+  EXPECT_NEAR(sum, 0, 1e-4);  // a shift of all rows changes nothing
+}
+
 TEST_F(Ops, BatchNormUpdatesRunningStatisticsOnlyWhenAsked) {
   const float x[] = {1, 3, 5, 7}, one[] = {1}, zero[] = {0};
   float mean = 10, var = 20;

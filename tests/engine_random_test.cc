@@ -101,10 +101,16 @@ TEST(Random, BelowIsEvenAndInRange) {
   }
   for (int c : count) EXPECT_NEAR(c, 10000, 400);
   for (int i = 0; i < 100; ++i) EXPECT_EQ(rng.Below(1), 0u);
-  // 3 * 2^30: plain modulo would draw the lowest third twice as often.
-  int low = 0;
-  for (int i = 0; i < 30000; ++i) low += rng.Below(3u << 30) < (1u << 30);
+  // 3 * 2^30 of 2^32 numbers: without rejection a third of the results comes twice as often, the
+  // lowest with a remainder, the multiples of three with a product.
+  int low = 0, multiples = 0;
+  for (int i = 0; i < 30000; ++i) {
+    const uint32_t x = rng.Below(3u << 30);
+    low += x < (1u << 30);
+    multiples += x % 3 == 0;
+  }
   EXPECT_NEAR(low, 10000, 400);
+  EXPECT_NEAR(multiples, 10000, 400);
 }
 
 TEST(Random, NormalHasItsMoments) {
