@@ -21,6 +21,9 @@ constexpr int64_t kLineFloats = 16;
 constexpr int64_t kBlockFloats = 32 * 1024, kPanelFloats = 48 * 1024;
 // Below this many multiply-adds a task costs less than handing it out.
 constexpr int64_t kTaskMacs = 64 * 1024;
+// Filters packed by one task at least.
+constexpr int64_t kPackFloats = 16 * 1024;
+constexpr int64_t kInPlacePixels = 16;
 
 struct Panel {
   int column, vecs, half, last;
@@ -101,22 +104,28 @@ int PlanPanels(int columns, int64_t rows, int64_t steps, const simd::ConvKernels
   return columns;
 }
 
-// Packs steps [first, last) of a panel: rows of panel.width floats, columns beyond the group zero.
-void PackPanel(const Correlation& job, const Panel& panel, int group, int64_t first, int64_t last,
-               float* packed) {
-  const int columns = static_cast<int>(Min(panel.width, job.columns - panel.column));
-  for (int64_t step = first; step < last; step++) {
-    const int64_t channel = step % job.channels, tap = step / job.channels;
-    const float* from = job.f + group * job.f_group + tap / job.s * job.f_r +
-                        tap % job.s * job.f_s + channel * job.f_channel +
-                        panel.column * job.f_column;
-    float* to = packed + step * panel.width;
-    if (job.f_column == 1) {
-      std::memcpy(to, from, static_cast<size_t>(columns) * sizeof(float));
-    } else {
-      for (int i = 0; i < columns; i++) to[i] = from[i * job.f_column];
+// Packs filter rows [first, last) of a panel: a row of panel.width floats for each reduction step,
+// zero beyond the group's columns.
+void PackPanel(const Correlation& job, const Panel& panel, const simd::ConvKernels& kernels,
+               int64_t group, int first, int last, float* to) {
+  const int64_t columns = Min(panel.width, job.columns - panel.column);
+  for (int r = first; r < last; r++) {
+    for (int s = 0; s < job.s; s++, to += job.channels * panel.width) {
+      const float* const from =
+          job.f + group * job.f_group + r * job.f_r + s * job.f_s + panel.column * job.f_column;
+      if (job.f_column == 1) {
+        for (int64_t channel = 0; channel < job.channels; channel++) {
+          std::memcpy(to + channel * panel.width, from + channel * job.f_channel,
+                      static_cast<size_t>(columns) * sizeof(float));
+        }
+      } else {
+        kernels.transpose(from, job.f_column, columns, job.channels, to, panel.width);
+      }
+      if (columns == panel.width) continue;
+      for (int64_t channel = 0; channel < job.channels; channel++) {
+        for (int64_t i = columns; i < panel.width; i++) to[channel * panel.width + i] = 0;
+      }
     }
-    for (int i = columns; i < panel.width; i++) to[i] = 0;
   }
 }
 
@@ -141,49 +150,65 @@ void CorrelatePanels(const Correlation& job, const Panels& plan, const simd::Con
                       (job.out_w - 1) * job.stride + job.s - job.left > job.w;
   const int copy_width = (job.out_w - 1) * job.stride + job.s;
 
-  // Bands: `block` output rows of one image, or pixels of the whole batch.
+  // Bands: `block` output rows of one image, or pixels of the whole batch. Threads share the
+  // pixels, or the panels where the filters are more than the pixels: then each is packed where it
+  // is used.
   const int64_t threads = pool.size();
   const int64_t rows = flat ? job.out_w : job.out_h;
   const int64_t row_macs = steps * job.columns * job.groups * (flat ? 1 : job.out_w);
   const int64_t row_floats =
       flat ? job.x_pixel : Max(1, job.stride * int64_t{padded ? copy_width : job.w} * job.x_pixel);
+  const int64_t filter_floats = plan.floats * job.groups;
+  const bool heavy = filter_floats > rows * row_floats * job.images;
   int64_t block = Max(1, Min(rows, kBlockFloats / row_floats));
-  block = Min(block, Max(CeilDiv(kTaskMacs, row_macs), CeilDiv(rows * job.images, 4 * threads)));
+  if (threads > 1 && !heavy) {
+    block = Min(block, Max(CeilDiv(kTaskMacs, row_macs), CeilDiv(rows * job.images, 4 * threads)));
+  }
   if (flat) block = Min(rows, CeilDiv(block, plan.panel[0].tile_rows) * plan.panel[0].tile_rows);
   block = CeilDiv(rows, CeilDiv(rows, block));
   const int64_t bands = CeilDiv(rows, block), blocks = bands * job.images;
+  const int64_t parts = threads == 1 ? 1 : Max(1, Min(plan.count, CeilDiv(3 * threads, blocks)));
+  const int64_t copy_floats =
+      padded ? ((block - 1) * job.stride + job.r) * copy_width * job.x_pixel : 0;
   // An output that no cache holds goes past them, when its lines are written whole.
   const int64_t y_floats = int64_t{job.images} * job.out_h * job.out_w * job.y_pixel;
-  const bool stream = y_floats > kStreamFloats && !job.accumulate && job.columns % 16 == 0 &&
-                      job.y_pixel % 16 == 0 && reinterpret_cast<uintptr_t>(job.y) % 64 == 0;
-  const int64_t parts = threads == 1 ? 1 : Max(1, Min(plan.count, CeilDiv(3 * threads, blocks)));
-  const int64_t copy_rows = padded ? (block - 1) * job.stride + job.r : 0;
+  const bool stream = y_floats > kStreamFloats && !job.accumulate &&
+                      job.columns % kLineFloats == 0 && job.y_pixel % kLineFloats == 0 &&
+                      reinterpret_cast<uintptr_t>(job.y) % (kLineFloats * sizeof(float)) == 0;
 
-  // Filters of whole panels can be read in place when few pixels use them.
+  // As many filter rows at a time as keep their part of the panel in the cache.
+  const int64_t filter_row = int64_t{job.s} * job.channels;
+  const auto rows_at_once = [&](const Panel& panel) {
+    return static_cast<int>(Max(1, Min(job.r, kPanelFloats / (filter_row * panel.width))));
+  };
+  // Filters of whole panels are read in place when so few pixels use them that packing costs more.
   const bool in_place = job.f_column == 1 && job.f_s == job.channels * job.f_channel &&
                         job.f_r == job.s * job.f_s &&
-                        int64_t{job.images} * job.out_h * job.out_w < 64;
-  const int64_t packed_floats = plan.floats * job.groups;
-  const Scratch scratch(pool, packed_floats, copy_rows * copy_width * job.x_pixel);
-  float* const packed = scratch.shared();
+                        int64_t{job.images} * job.out_h * job.out_w < kInPlacePixels;
   const auto is_packed = [&](const Panel& panel) {
     return !in_place || panel.half || panel.last != kernels.lanes;
   };
-  const int64_t pack_steps = Max(1, Min(steps, 8192 / plan.panel[0].width));
-  const int64_t packs = CeilDiv(steps, pack_steps);
-  pool.ParallelFor(packs * plan.count * job.groups,
-                   Max(1, CeilDiv(16384, pack_steps * plan.panel[0].width)),
-                   [&](int64_t begin, int64_t end, int) {
-                     for (int64_t i = begin; i < end; i++) {
-                       const int64_t pack = i % packs, p = i / packs % plan.count;
-                       const int64_t group = i / packs / plan.count;
-                       const Panel& panel = plan.panel[p];
-                       if (!is_packed(panel)) continue;
-                       PackPanel(job, panel, static_cast<int>(group), pack * pack_steps,
-                                 Min(steps, (pack + 1) * pack_steps),
-                                 packed + group * plan.floats + panel.offset);
-                     }
-                   });
+  const bool pack_late = blocks == 1;
+  int64_t late_floats = 0;
+  for (int p = 0; p < plan.count && pack_late; p++) {
+    late_floats = Max(late_floats, rows_at_once(plan.panel[p]) * filter_row * plan.panel[p].width);
+  }
+  const Scratch scratch(pool, pack_late ? 0 : filter_floats, copy_floats + late_floats);
+  float* const packed = scratch.shared();
+  if (!pack_late) {
+    const int64_t grain = Max(1, kPackFloats / (filter_row * plan.panel[0].width));
+    pool.ParallelFor(
+        int64_t{job.groups} * plan.count * job.r, grain, [&](int64_t begin, int64_t end, int) {
+          for (int64_t i = begin; i < end; i++) {
+            const int r = static_cast<int>(i % job.r);
+            const Panel& panel = plan.panel[i / job.r % plan.count];
+            const int64_t group = i / job.r / plan.count;
+            if (!is_packed(panel)) continue;
+            PackPanel(job, panel, kernels, group, r, r + 1,
+                      packed + group * plan.floats + panel.offset + r * filter_row * panel.width);
+          }
+        });
+  }
 
   pool.ParallelFor(blocks * parts, 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t task = begin; task < end; task++) {
@@ -224,14 +249,17 @@ void CorrelatePanels(const Correlation& job, const Panels& plan, const simd::Con
           args.ahead = flat && p == p_begin ? kLineFloats : 0;
           const float* const b = is_packed(panel) ? packed + group * plan.floats + panel.offset
                                                   : job.f + group * job.f_group + panel.column;
-          // As many filter rows at a time as keep their part of the panel in the cache.
-          const int64_t filter_row = int64_t{job.s} * job.channels;
-          const int r_block =
-              static_cast<int>(Max(1, Min(job.r, kPanelFloats / (filter_row * panel.width))));
+          const int r_block = rows_at_once(panel);
           const auto tile = kernels.tile[panel.vecs][panel.half];
           for (int r = 0; r < job.r; r += r_block) {
             args.outer = static_cast<int>(Min(r_block, job.r - r));
-            args.b = b + r * filter_row * args.b_step;
+            if (pack_late && is_packed(panel)) {
+              float* const late = scratch.Own(worker) + copy_floats;
+              PackPanel(job, panel, kernels, group, r, r + args.outer, late);
+              args.b = late;
+            } else {
+              args.b = b + r * filter_row * args.b_step;
+            }
             args.accumulate = job.accumulate || r > 0;
             args.stream = stream && r + args.outer >= job.r;
             for (int64_t i = 0; i < (flat ? 1 : count); i++) {

@@ -99,6 +99,9 @@ struct ConvKernels {
   // [taps in a row, 1..7][stride 1 or 2]; null where a correlation has to be taken apart.
   void (*depthwise[8][3])(const DepthwiseArgs& args);
   void (*depthwise_filter[8][3])(const DepthwiseFilterArgs& args);
+  // to[column * to_row + row] = from[row * from_row + column].
+  void (*transpose)(const float* from, int64_t from_row, int64_t rows, int64_t columns, float* to,
+                    int64_t to_row);
   // to[i] = (keep ? to[i] : 0) + from[0][i] + from[1][i] + ..., parts `stride` floats apart.
   void (*add_parts)(float* to, const float* from, int64_t stride, int parts, int64_t count,
                     bool keep);

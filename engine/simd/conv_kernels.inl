@@ -20,6 +20,25 @@ static void AddParts(float* to, const float* from, int64_t stride, int parts, in
   StorePartial(to + i, sum, rest);
 }
 
+static void Transpose(const float* from, int64_t from_row, int64_t rows, int64_t columns, float* to,
+                      int64_t to_row) {
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    int64_t column = 0;
+    for (; column + 4 <= columns; column += 4) {
+      Transpose4(from + row * from_row + column, from_row, to + column * to_row + row, to_row);
+    }
+    for (; column < columns; column++) {
+      for (int64_t i = row; i < row + 4; i++) to[column * to_row + i] = from[i * from_row + column];
+    }
+  }
+  for (; row < rows; row++) {
+    for (int64_t column = 0; column < columns; column++) {
+      to[column * to_row + row] = from[row * from_row + column];
+    }
+  }
+}
+
 static const ConvKernels kTable = {
     kLanes,
     kHalfLanes,
@@ -42,6 +61,7 @@ static const ConvKernels kTable = {
      {nullptr, DepthwiseFilter<5, 1>, DepthwiseFilter<5, 2>},
      {nullptr, nullptr, nullptr},
      {nullptr, DepthwiseFilter<7, 1>, DepthwiseFilter<7, 2>}},
+    Transpose,
     AddParts,
 };
 

@@ -152,3 +152,20 @@ RHNAS_INLINE Vec Select(IVec mask, Vec a, Vec b) {
   return FromBits((mask & Bits(a)) | (~mask & Bits(b)));
 }
 RHNAS_INLINE Vec Abs(Vec v) { return FromBits(Bits(v) & 0x7fffffff); }
+
+// to[j * to_row + i] = from[i * from_row + j] for i, j < 4.
+RHNAS_INLINE void Transpose4(const float* from, int64_t from_row, float* to, int64_t to_row) {
+#if defined(RHNAS_SIMD_X86)
+  __m128 a = _mm_loadu_ps(from), b = _mm_loadu_ps(from + from_row);
+  __m128 c = _mm_loadu_ps(from + 2 * from_row), d = _mm_loadu_ps(from + 3 * from_row);
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  _mm_storeu_ps(to, a);
+  _mm_storeu_ps(to + to_row, b);
+  _mm_storeu_ps(to + 2 * to_row, c);
+  _mm_storeu_ps(to + 3 * to_row, d);
+#else
+  for (int i = 0; i < 4; i++) {
+    for (int j = 0; j < 4; j++) to[j * to_row + i] = from[i * from_row + j];
+  }
+#endif
+}
