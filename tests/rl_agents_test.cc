@@ -303,7 +303,7 @@ TEST(SlowActorCritic, SolvesCartPole) {
   constexpr int64_t kSteps = 500000;
   constexpr int kEpisodes = 50;
   std::vector<double> means;
-  for (uint64_t seed : {1, 2, 3}) {
+  for (uint64_t seed : {1u, 2u, 3u}) {
     options.seed = seed;
     auto agent = Make(options, environment, pool);
     engine::Rng rng(seed);

@@ -61,7 +61,7 @@ TEST(Proposals, StayFiniteAndLearnValidityAtAnyShareOfInvalidPoints) {
     EXPECT_NEAR(valid, 1 - invalid, 1e-3);
     for (const char* name : {"reinforce", "a2c", "qlearning", "random"}) {
       std::vector<double> last;
-      for (uint64_t seed : {1, 2, 3}) {
+      for (uint64_t seed : {1u, 2u, 3u}) {
         const Outcomes outcomes = Search(problem, name, 2000, seed);
         EXPECT_TRUE(outcomes.finite) << name << " at " << invalid << " invalid";
         last.push_back(outcomes.share_valid_last);

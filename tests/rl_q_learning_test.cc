@@ -48,7 +48,7 @@ double LearnedValue(const TabularMdp& mdp, int time_limit, AgentOptions options,
 TEST(QLearning, SolvesDeterministicFrozenLakeExactly) {
   AgentOptions options;
   options.epsilon = options.epsilon_final = 0.3f;
-  for (uint64_t seed : {1, 2, 3}) {
+  for (uint64_t seed : {1u, 2u, 3u}) {
     options.seed = seed;
     EXPECT_NEAR(LearnedValue(FrozenLake(4, false), 100, options, 20000, 0.99), std::pow(0.99, 5),
                 1e-9);
@@ -65,7 +65,7 @@ TEST(QLearning, ComesWithinTwoPercentOfOptimalOnSlipperyFrozenLake) {
   options.epsilon = 1;
   options.epsilon_final = 0.05f;
   options.anneal_steps = 200000;
-  for (uint64_t seed : {1, 2, 3}) {
+  for (uint64_t seed : {1u, 2u, 3u}) {
     options.seed = seed;
     const double value = LearnedValue(FrozenLake(4, true), 100, options, 200000, 0.99);
     EXPECT_GT(value, 0.98 * 0.5420259320) << "seed " << seed;
@@ -76,7 +76,7 @@ TEST(QLearning, ComesWithinTwoPercentOfOptimalOnSlipperyFrozenLake) {
 TEST(QLearning, WalksTheCliffAtMinusThirteen) {
   AgentOptions options;
   options.q_step = 0.5f;
-  for (uint64_t seed : {1, 2, 3}) {
+  for (uint64_t seed : {1u, 2u, 3u}) {
     options.seed = seed;
     EXPECT_NEAR(LearnedValue(CliffWalking(), 0, options, 50000, 1), -13, 1e-9) << "seed " << seed;
   }
