@@ -208,7 +208,7 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, std::string* wh
   Schedule schedule;
   BuildSchedule(chosen, best.tiling,
                 CutPixels(w.rows, w.in_rows, w.r, w.stride, w.pad, best.tiling.th),
-                CutPixels(w.cols, w.in_cols, w.s, w.stride, w.pad, best.tiling.tw), &schedule);
+                CutPixels(w.cols, w.in_cols, w.s, w.stride, w.col_pad, best.tiling.tw), &schedule);
   return Finish(chosen, best.tiling, schedule, best.latency_cycles);
 }
 
@@ -236,7 +236,7 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, const Tiling& a
   const PixelCut rows =
       CutPixels(work.rows, work.in_rows, work.r, work.stride, work.pad, tiling.th);
   const PixelCut cols =
-      CutPixels(work.cols, work.in_cols, work.s, work.stride, work.pad, tiling.tw);
+      CutPixels(work.cols, work.in_cols, work.s, work.stride, work.col_pad, tiling.tw);
   if (!Fits(machine, tiling, Measure(machine, tiling, rows, cols), why)) {
     if (why != nullptr) {
       *why = "layer " + layer.name + " with tiling " + tiling.ToString() + ": " + *why;

@@ -6,10 +6,9 @@
 namespace rhnas::hw {
 namespace {
 
-// Fields of the instruction: sizes 16 bits, loop counts 14, paddings 4.
+// Fields of the instruction: sizes 16 bits, loop counts 14.
 constexpr int64_t kMaxSize = 65535;
 constexpr int64_t kMaxLoop = 16383;
-constexpr int64_t kMaxPad = 15;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -142,6 +141,11 @@ class Builder {
     }
   }
 
+  Ticks WeightLoad(int64_t rows, int64_t tensors, Ticks beats) const {
+    return timing_.load_wgt + beats +
+           timing_.RequestWait(rows * kCycle, tensors * m_.wgt_bytes, m_.wgt_bytes);
+  }
+
   Ticks WeightBeats(int64_t rows, int64_t tensors) const {
     return timing_.Beats(rows * kCycle, tensors * m_.wgt_bytes, m_.wgt_bytes);
   }
@@ -151,14 +155,15 @@ class Builder {
     if (work_.one_load) {
       phase->input_loads = rows_of_units;
       phase->input_beats = timing_.Beats(kCycle, units * work_.unit_bytes, work_.unit_bytes);
-      phase->input_load = timing_.load_inp + phase->input_beats;
+      phase->input_load = timing_.load_inp + phase->input_beats +
+                          timing_.RequestWait(kCycle, units * work_.unit_bytes, work_.unit_bytes);
       return;
     }
     phase->input_loads = units * rows_of_units;
     const Ticks bytes = cols_.valid[col] * work_.unit_bytes;
     int64_t alignment = work_.in_cols;
     if (cols_.cut.tiles() > 1) {
-      alignment = Gcd(alignment, Gcd(int64_t{cols_.cut.size} * work_.stride, work_.pad));
+      alignment = Gcd(alignment, Gcd(int64_t{cols_.cut.size} * work_.stride, work_.col_pad));
     }
     alignment *= work_.unit_bytes;
     phase->input_beats =
@@ -180,8 +185,9 @@ class Builder {
       InputLoad(row, col, inputs, work_.private_inputs ? outputs : 1, &phase);
     }
     if (tiling_.stationary != Stationary::kWeights && !work_.constant_weights) {
-      phase.weight_beats = WeightBeats(outputs, inputs * work_.pair_uops * work_.taps());
-      phase.weight_load = timing_.load_wgt + phase.weight_beats;
+      const int64_t tensors = inputs * work_.pair_uops * work_.taps();
+      phase.weight_beats = WeightBeats(outputs, tensors);
+      phase.weight_load = WeightLoad(outputs, tensors, phase.weight_beats);
     }
     const int64_t pairs = outputs * inputs * work_.pair_uops;
     phase.uops = OnArray(work_) ? pairs * work_.taps() * shape.out_pixels : pairs * shape.in_pixels;
@@ -192,7 +198,8 @@ class Builder {
   void AccumulatorLoad(int64_t tensors, TileCost* tile) const {
     tile->acc_load_tensors = tensors;
     tile->acc_beats = timing_.Beats(kCycle, tensors * m_.acc_bytes, m_.acc_bytes);
-    tile->acc_load = timing_.load_acc + tile->acc_beats;
+    tile->acc_load = timing_.load_acc + tile->acc_beats +
+                     timing_.RequestWait(kCycle, tensors * m_.acc_bytes, m_.acc_bytes);
     ++tile->instructions;
   }
 
@@ -279,9 +286,9 @@ class Builder {
     group->resident_instructions = 0;
     if (tiling_.stationary == Stationary::kWeights) {
       const int64_t outputs = which[0][2] == 0 ? outputs_.size : outputs_.tail;
-      group->resident_beats =
-          WeightBeats(outputs, int64_t{work_.in_units} * work_.pair_uops * work_.taps());
-      group->resident_load = timing_.load_wgt + group->resident_beats;
+      const int64_t tensors = int64_t{work_.in_units} * work_.pair_uops * work_.taps();
+      group->resident_beats = WeightBeats(outputs, tensors);
+      group->resident_load = WeightLoad(outputs, tensors, group->resident_beats);
       group->resident_instructions = 1;
     } else if (tiling_.stationary == Stationary::kInputs) {
       Phase phase;
@@ -380,6 +387,21 @@ Footprint Measure(const Machine& machine, const Tiling& tiling, const PixelCut& 
 bool Fits(const Machine& machine, const Tiling& tiling, const Footprint& footprint,
           std::string* why) {
   const Config& config = machine.config;
+  const Work& work = machine.work;
+  // The stationary operand must be used again by the inner loop.
+  bool reused = true;
+  if (tiling.stationary == Stationary::kWeights) {
+    reused = OnArray(work) && !work.constant_weights;
+  } else if (tiling.stationary == Stationary::kInputs) {
+    reused = OnArray(work) && !work.private_inputs && tiling.tco < work.out_units;
+  }
+  if (!reused) {
+    if (why != nullptr) *why = "this tiling does not use the stationary operand again";
+    return false;
+  }
+  if (tiling.vthreads > 1 && !config.vthread) {
+    return Miss(why, "virtual threads (ENABLE_VTHREAD)", tiling.vthreads, 1);
+  }
   if (footprint.acc > machine.acc_depth) {
     return Miss(why, "accumulator scratchpad elements", footprint.acc, machine.acc_depth);
   }

@@ -92,7 +92,7 @@ class Search {
       rows_[i] = CutPixels(w_.rows, w_.in_rows, w_.r, w_.stride, w_.pad, row_sizes.size[i]);
     }
     for (int i = 0; i < col_sizes.count; ++i) {
-      cols_[i] = CutPixels(w_.cols, w_.in_cols, w_.s, w_.stride, w_.pad, col_sizes.size[i]);
+      cols_[i] = CutPixels(w_.cols, w_.in_cols, w_.s, w_.stride, w_.col_pad, col_sizes.size[i]);
     }
     for (row_ = 0; row_ < row_sizes.count; ++row_) {
       for (col_ = 0; col_ < col_sizes.count; ++col_) Tile(rows_[row_], cols_[col_]);
@@ -173,12 +173,22 @@ class Search {
     const int64_t n_o = (w_.out_units + tco - 1) / tco;
     if (Hopeless(Bound(p, n_o, 1, tco, 1, 2, Stationary::kNone, true))) return;
     const bool one_tile = p.tiles == 1;
+    const int64_t filters =
+        w_.constant_weights ? 0 : int64_t{tco} * w_.pair_uops * w_.taps();  // of one input unit
     const int most = m_.config.vthread ? 2 : 1;
     for (int i = 0; i < inputs_.count; ++i) {
       const int tci = inputs_.size[i];
       const int64_t n_i = (w_.in_units + tci - 1) / tci;
       for (int contexts = most; contexts >= 1; --contexts) {
+        const int64_t accs = contexts * tco * w_.out_split * p.out_pixels;
+        const int64_t inputs = contexts * (w_.private_inputs ? tco : 1) * w_.in_split * p.in_pixels;
+        if (accs > m_.acc_depth) continue;
         const auto attempt = [&](Stationary stationary) {
+          // Most of what does not fit is found here, before any bound.
+          const bool all_weights = stationary == Stationary::kWeights;
+          const int64_t units = stationary == Stationary::kInputs ? w_.in_units : tci;
+          if (inputs * units > m_.inp_depth) return;
+          if ((all_weights ? w_.in_units : contexts * tci) * filters > m_.wgt_depth) return;
           const Ticks bound = Bound(p, n_o, n_i, tco, tci, contexts, stationary, false);
           if (Hopeless(bound)) return;
           const Candidate candidate{bound,
@@ -212,7 +222,7 @@ class Search {
     const bool inputs_stay = best || stationary == Stationary::kInputs;
     const int64_t unit_pixels =
         p.valid * w_.in_units * (w_.private_inputs ? w_.out_units : (inputs_stay ? 1 : n_o));
-    const Ticks input_beats = unit_pixels * w_.unit_bytes * kCycle / t.bus_bytes;
+    const Ticks input_beats = unit_pixels * w_.unit_bytes * kCycle >> t.bus_shift;
     int64_t input_loads = w_.one_load ? n_i : w_.in_units;
     input_loads *= w_.private_inputs ? p.tiles * w_.out_units : p.tiles * (inputs_stay ? 1 : n_o);
     Ticks weight_beats = all_weight_beats_;
@@ -251,8 +261,9 @@ class Search {
       Ticks first = units * t.load_inp;
       if (!w_.constant_weights) {
         const int64_t filter = int64_t{w_.pair_uops} * w_.taps() * tco;
-        first += t.load_wgt +
-                 filter * (weights_stay ? w_.in_units : tci) * m_.wgt_bytes * kCycle / t.bus_bytes;
+        first +=
+            t.load_wgt +
+            (filter * (weights_stay ? w_.in_units : tci) * m_.wgt_bytes * kCycle >> t.bus_shift);
       }
       const Ticks resets = contexts * (t.gemm_fixed + Cycles(tco * w_.out_blocks * p.out_pixels));
       bound = std::max(bound, busy + std::max<Ticks>(0, first - resets - start_));
@@ -304,7 +315,7 @@ bool FindTiling(const Machine& machine, BestTiling* best, std::string* why) {
   if (Search(machine, best).Run()) return true;
   const Work& work = machine.work;
   const PixelCut rows = CutPixels(work.rows, work.in_rows, work.r, work.stride, work.pad, 1);
-  const PixelCut cols = CutPixels(work.cols, work.in_cols, work.s, work.stride, work.pad, 1);
+  const PixelCut cols = CutPixels(work.cols, work.in_cols, work.s, work.stride, work.col_pad, 1);
   const Tiling smallest;
   Fits(machine, smallest, Measure(machine, smallest, rows, cols), why);
   return false;

@@ -30,6 +30,9 @@ struct Timing {
   // Bus beats of `rows` rows of `bytes` contiguous bytes each; rows start at multiples of
   // `alignment` bytes. A bus wider than that reads partial words at the ends of a row.
   Ticks Beats(Ticks rows, int64_t bytes, int64_t alignment) const;
+  // What a load waits beyond its first request: nothing, but with the original load unit (of before
+  // the pipelined memory engine) the latency once more for every further burst.
+  Ticks RequestWait(Ticks rows, int64_t bytes, int64_t alignment) const;
   // One STORE of `rows` rows: command, data and acknowledge a burst, a bubble per scratchpad read
   // where the bus is narrower than a tensor (core/TensorStoreNarrowVME.scala).
   Ticks Store(int64_t rows, int64_t bytes, int64_t alignment) const;
@@ -37,7 +40,10 @@ struct Timing {
   Ticks Arrival(int64_t index, int64_t count) const;
 
   int bus_bytes;
-  int64_t burst_bytes;
+  int bus_shift;    // log2 of it
+  int fetch_shift;  // log2 of fetch_group
+  int64_t read_burst_bytes, write_burst_bytes;
+  bool one_request;  // the original load unit
   Ticks gemm_fixed, alu_fixed;
   Ticks load_wait;                     // from start to the first data beat, without padding
   Ticks load_inp, load_wgt, load_acc;  // fixed part of a load, the idle cycle included

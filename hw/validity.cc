@@ -27,8 +27,7 @@ constexpr const char* kDescriptions[kRuleCount] = {
     "memory engine's tag holds the scratchpad destination (core/TensorLoad*VME.scala)",
     "bus is 64 bits or a power of two from 128 (core/Fetch*.scala, interface/axi/AXI.scala)",
     "input block of at least 2 (core/TensorGemm.scala)",
-    "split factors are powers of two that divide their block (core/TensorGemm.scala, "
-    "TensorUtil.scala)",
+    "split factors are powers of two that divide their block (core/TensorUtil.scala)",
     "a row of outputs fills a bus word in a narrow store (core/TensorStoreNarrowVME.scala)",
     "simulated memory is as wide as the bus (test/Test.scala)",
     "micro-op width divides the bus and is whole bytes (core/LoadUop.scala)",

@@ -5,6 +5,9 @@
 namespace rhnas::hw {
 namespace {
 
+// Padding of a LOAD is counted in scratchpad elements and has 4 bits.
+constexpr int kMaxPad = 15;
+
 int CeilDiv(int a, int b) { return (a + b - 1) / b; }
 
 // Input units that the channels of one output unit draw from, the most of any: group g of outputs
@@ -38,7 +41,7 @@ bool CheckShape(const Layer& layer, std::string* why) {
       return Fail(why, layer, "a size is " + std::to_string(size) + ", have at most 65535");
     }
   }
-  if (layer.pad < 0 || layer.pad > 15) {  // 4 bits in LOAD
+  if (layer.pad < 0 || layer.pad > kMaxPad) {
     return Fail(why, layer, "padding is " + std::to_string(layer.pad) + ", have 0 to 15");
   }
   const bool window = layer.kind == LayerKind::kConv || layer.kind == LayerKind::kMaxPool ||
@@ -82,7 +85,11 @@ bool MakeWork(const Layer& layer, const Config& config, Work* work, std::string*
     work->r = layer.r;
     work->s = layer.s;
     work->stride = layer.stride;
-    work->pad = layer.pad;
+    work->pad = work->col_pad = layer.pad;
+    if (layer.pad * in_split > kMaxPad) {  // such maps lie in memory with their border
+      work->col_pad = 0;
+      work->in_cols = layer.w + 2 * layer.pad;
+    }
   };
   // Feature maps that are copied or summed unit by unit.
   const auto diagonal = [&](int channels, int units_in) {

@@ -25,7 +25,7 @@ struct Work {
   int64_t copies = 1;      // independent groups of channels that align with units
   int rows = 1, cols = 1;  // output
   int in_rows = 1, in_cols = 1;
-  int r = 1, s = 1, stride = 1, pad = 0;
+  int r = 1, s = 1, stride = 1, pad = 0, col_pad = 0;
   int out_units = 1;
   int in_units = 1;                 // of one output unit where inputs are private, of all otherwise
   bool private_inputs = false;      // every output unit has input units of its own
