@@ -18,14 +18,20 @@ namespace fs = std::filesystem;
 
 namespace {
 
+bool Contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 bool IsFile(const std::string& path) {
   std::error_code error;
   return fs::is_regular_file(fs::path(path), error);
 }
 
-// The file meant by an argument: itself, or `inside` it when it is a run folder.
-std::string FileOf(const std::string& argument, const std::string& inside) {
-  if (argument.find('\0') != std::string::npos) return argument;
+// The file meant by an argument: itself, or `inside` it when it is a run folder. A known name is
+// never a file, whatever lies in the current folder.
+std::string FileOf(const std::string& argument, const std::string& inside,
+                   const std::vector<std::string>& names) {
+  if (Contains(names, argument)) return argument;
   std::error_code error;
   if (fs::is_directory(fs::path(argument), error)) {
     const std::string path = argument + "/" + inside;
@@ -81,8 +87,9 @@ Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument) {
                           JoinWords(nn::NetworkNames()).c_str()),
             kExitUsage};
   }
-  const std::string path = FileOf(argument.text, RunFolder::kNetwork);
-  if (!IsFile(path)) {
+  const std::vector<std::string> names = nn::NetworkNames();
+  const std::string path = FileOf(argument.text, RunFolder::kNetwork, names);
+  if (Contains(names, path) || !IsFile(path)) {
     if (LooksLikePath(path, ".txt")) {
       return {Status::Error("%s: no such file", path.c_str()), kExitFailure};
     }
@@ -103,7 +110,7 @@ Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument) {
 }
 
 std::string HardwareFile(const std::string& name_or_path) {
-  return FileOf(name_or_path, RunFolder::kHardware);
+  return FileOf(name_or_path, RunFolder::kHardware, hw::PresetNames());
 }
 
 Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bits) {

@@ -178,7 +178,10 @@ class SearchCommand : public Command {
     const std::atomic<bool>& stop = InstallStopSignals();
     const Status status = search->Run(sink, stop, folder.File(RunFolder::kCheckpoint));
     sink.Finish();
-    if (!status.ok()) return console->Fail(status);
+    if (!status.ok()) {
+      return console->Fail(kExitFailure, status.message() + "; what was saved last is in " +
+                                             folder.File(RunFolder::kCheckpoint));
+    }
     if (!search->finished()) {
       console->Note(Format("stopped, all is saved; go on with: rhnas search --resume %s",
                            folder.path().c_str()));

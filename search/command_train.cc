@@ -191,7 +191,10 @@ class TrainCommand : public Command {
     TrainSink sink(&*log, run);
     const Status status = run->Run(sink, InstallStopSignals(), folder.File(RunFolder::kCheckpoint));
     sink.Finish();
-    if (!status.ok()) return console->Fail(status);
+    if (!status.ok()) {
+      return console->Fail(kExitFailure, status.message() + "; what was saved last is in " +
+                                             folder.File(RunFolder::kCheckpoint));
+    }
     if (!run->finished()) {
       console->Note(Format("stopped, all is saved; go on with: rhnas train --resume %s",
                            folder.path().c_str()));

@@ -170,6 +170,10 @@ TEST_F(Cli, CostOfFiles) {
   EXPECT_EQ(
       NumberAt(ParseOrFail(by_file.out), "macs"),
       NumberAt(ParseOrFail(Run({"cost", "--network", "fbnet-a@cifar", "--json"}).out), "macs"));
+  // A known name is a name, whatever lies around.
+  std::ofstream(dir_ + "/resnet20") << "fbnet-a\n";
+  EXPECT_EQ(NumberAt(ParseOrFail(Run({"cost", "--network", "resnet20", "--json"}).out), "macs"),
+            40551040);
   std::ofstream(dir_ + "/empty.txt") << "\n# nothing\n";
   std::ofstream(dir_ + "/bad.txt") << "fbnet-cifar:k3_e9,skip\n";
   std::ofstream(dir_ + "/bad.json") << "{\"TARGET\": 3,\n \"LOG_BATCHES\": 0}\n";
