@@ -109,6 +109,7 @@ class Chain : public Module {
         RHNAS_CHECK(false, "%s does not belong in a chain", layer.name.c_str());
       }
     }
+    if (add_) convs_.back()->StartFromZero();
   }
 
   Var Forward(Tape& tape, Var x, const Pass& pass) override {

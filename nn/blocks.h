@@ -40,7 +40,8 @@ class Module {
 };
 
 // `prefix` begins the names of all its parameters. Initial values are drawn from `rng`:
-// convolutions Kaiming normal over the fan-out, batch norm 1 and 0, classifier N(0, 0.01) and 0.
+// convolutions Kaiming normal over the fan-out, batch norm 1 and 0 (scale 0 at the end of an
+// MBConv's residual branch), classifier N(0, 0.01) and 0.
 std::unique_ptr<Module> MakeModule(const Slot& slot, const Block& block, const std::string& prefix,
                                    const engine::Rng& rng);
 
@@ -53,6 +54,9 @@ class ConvBn {
   ConvBn(const LayerShape& layer, engine::Activation activation, const engine::Rng& rng);
   engine::Var Forward(engine::Tape& tape, engine::Var x, const Pass& pass);
   void Collect(std::vector<engine::Parameter*>* weights, std::vector<NamedBuffer>* statistics);
+  // Batch norm's scale starts at 0: a residual branch that ends here begins as nothing and its
+  // block as the identity (Goyal et al., arXiv 1706.02677, section 5.1).
+  void StartFromZero() { gamma_.value.Fill(0); }
 
  private:
   engine::Conv2dOptions options_;
