@@ -43,10 +43,8 @@ void OneTiling(benchmark::State& state) {
   const Machine machine(work, Config(), MemoryModel::kQueued);
   BestTiling best;
   FindTiling(machine, &best, nullptr);
-  const PixelCut rows =
-      CutPixels(work.rows, work.in_rows, work.r, work.stride, work.pad, best.tiling.th);
-  const PixelCut cols =
-      CutPixels(work.cols, work.in_cols, work.s, work.stride, work.col_pad, best.tiling.tw);
+  const PixelCut rows = CutRows(work, best.tiling.th);
+  const PixelCut cols = CutCols(work, best.tiling.tw);
   Schedule schedule;
   for (auto _ : state) {
     BuildSchedule(machine, best.tiling, rows, cols, &schedule);

@@ -17,6 +17,10 @@ MemoryModel MemoryOf(bool pipelined) {
 
 int64_t ToCycles(Ticks ticks) { return (ticks + kCycle / 2) / kCycle; }
 
+bool Splits(const Work& work) {
+  return work.engine == Work::Engine::kArray && work.r > 1 && !work.constant_weights;
+}
+
 bool SameShape(const Layer& a, const Layer& b) {
   return a.kind == b.kind && a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c && a.k == b.k &&
          a.r == b.r && a.s == b.s && a.stride == b.stride && a.pad == b.pad &&
@@ -83,8 +87,9 @@ const char* BoundName(Bound bound) {
 std::string Tiling::ToString() const {
   constexpr const char* kSuffix[] = {"", " ws", " is"};
   char text[96];
-  std::snprintf(text, sizeof text, "%dx%d co%d ci%d vt%d%s", th, tw, tco, tci, vthreads,
-                kSuffix[static_cast<size_t>(stationary)]);
+  std::snprintf(text, sizeof text, "%dx%d co%d ci%d vt%d%s%s%s", th, tw, tco, tci, vthreads,
+                kSuffix[static_cast<size_t>(stationary)], on_alu ? " alu" : "",
+                split_rows ? " rows" : "");
   return text;
 }
 
@@ -182,34 +187,33 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, std::string* wh
   }
   Work work;
   if (!MakeWork(layer, config_, &work, why)) return std::nullopt;
-  const Machine machine(work, config_, MemoryOf(pipelined_memory_));
   BestTiling best;
-  bool found = FindTiling(machine, &best, why);
-  std::optional<Machine> on_alu;
-  if (layer.depthwise() && config_.clp) {  // MUL came with CLP (extended VTA)
-    on_alu.emplace(OnAlu(work), config_, MemoryOf(pipelined_memory_));
+  Work best_work = work;
+  bool found = FindTiling(Machine(work, config_, MemoryOf(pipelined_memory_)), &best, why);
+  const auto attempt = [&](const Work& other_work, bool on_alu, bool split_rows) {
     BestTiling other;
-    if (FindTiling(*on_alu, &other, nullptr) &&
-        (!found || other.latency_cycles < best.latency_cycles)) {
-      best = other;
-      found = true;
-    } else {
-      on_alu.reset();
-    }
-  }
+    const Machine machine(other_work, config_, MemoryOf(pipelined_memory_));
+    if (!FindTiling(machine, &other, nullptr)) return;
+    if (found && other.latency_cycles >= best.latency_cycles) return;
+    best = other;
+    best.tiling.on_alu = on_alu;
+    best.tiling.split_rows = split_rows;
+    best_work = other_work;
+    found = true;
+  };
+  if (layer.depthwise() && config_.clp) attempt(OnAlu(work), true, false);
+  if (!found && Splits(work)) attempt(SplitRows(work), false, true);
   if (!found) {
     if (why != nullptr) {
       *why = "layer " + layer.name + " fits no tiling: even the smallest lacks " + *why;
     }
     return std::nullopt;
   }
-  const Machine& chosen = on_alu.has_value() ? *on_alu : machine;
-  const Work& w = chosen.work;
+  const Machine machine(best_work, config_, MemoryOf(pipelined_memory_));
   Schedule schedule;
-  BuildSchedule(chosen, best.tiling,
-                CutPixels(w.rows, w.in_rows, w.r, w.stride, w.pad, best.tiling.th),
-                CutPixels(w.cols, w.in_cols, w.s, w.stride, w.col_pad, best.tiling.tw), &schedule);
-  return Finish(chosen, best.tiling, schedule, best.latency_cycles);
+  BuildSchedule(machine, best.tiling, CutRows(best_work, best.tiling.th),
+                CutCols(best_work, best.tiling.tw), &schedule);
+  return Finish(machine, best.tiling, schedule, best.latency_cycles);
 }
 
 std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, const Tiling& asked,
@@ -220,6 +224,15 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, const Tiling& a
   }
   Work work;
   if (!MakeWork(layer, config_, &work, why)) return std::nullopt;
+  if ((asked.on_alu && !(layer.depthwise() && config_.clp)) ||
+      (asked.split_rows && !Splits(work))) {
+    if (why != nullptr) {
+      *why = "layer " + layer.name + " with tiling " + asked.ToString() + ": it has no such form";
+    }
+    return std::nullopt;
+  }
+  if (asked.on_alu) work = OnAlu(work);
+  if (asked.split_rows) work = SplitRows(work);
   Tiling tiling = asked;
   for (int* size : {&tiling.th, &tiling.tw, &tiling.tco, &tiling.tci}) {
     if (*size < 1) {
@@ -233,10 +246,8 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, const Tiling& a
   tiling.tci = std::min(tiling.tci, work.in_units);
   tiling.vthreads = tiling.vthreads >= 2 ? 2 : 1;
   const Machine machine(work, config_, MemoryOf(pipelined_memory_));
-  const PixelCut rows =
-      CutPixels(work.rows, work.in_rows, work.r, work.stride, work.pad, tiling.th);
-  const PixelCut cols =
-      CutPixels(work.cols, work.in_cols, work.s, work.stride, work.col_pad, tiling.tw);
+  const PixelCut rows = CutRows(work, tiling.th);
+  const PixelCut cols = CutCols(work, tiling.tw);
   if (!Fits(machine, tiling, Measure(machine, tiling, rows, cols), why)) {
     if (why != nullptr) {
       *why = "layer " + layer.name + " with tiling " + tiling.ToString() + ": " + *why;

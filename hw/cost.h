@@ -23,6 +23,8 @@ enum class Stationary { kNone, kWeights, kInputs };
 struct Tiling {
   int th = 1, tw = 1, tco = 1, tci = 1, vthreads = 1;
   Stationary stationary = Stationary::kNone;
+  bool on_alu = false;      // depthwise: element-wise multiplies instead of block-diagonal weights
+  bool split_rows = false;  // a filter too large for its scratchpad: one kernel row a step
   std::string ToString() const;  // "7x14 co2 ci1 vt2 ws"
 };
 
@@ -84,7 +86,7 @@ class CostModel {
   // Best tiling by latency, ties by energy. Empty: the configuration is invalid or no tiling fits;
   // `why` (optional) then tells the operand that does not fit, what it needs and what there is.
   std::optional<LayerCost> Evaluate(const Layer& layer, std::string* why = nullptr) const;
-  // With a given tiling: clipped to the layer where it is larger; never on the ALU for depthwise.
+  // With a given tiling, clipped to the layer where it is larger.
   std::optional<LayerCost> Evaluate(const Layer& layer, const Tiling& tiling,
                                     std::string* why = nullptr) const;
   // Sum over layers (remembers equal shapes within the call).

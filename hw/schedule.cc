@@ -317,16 +317,6 @@ bool Miss(std::string* why, const char* operand, int64_t need, int64_t have) {
   return false;
 }
 
-}  // namespace
-
-Cut CutInto(int extent, int size) {
-  Cut cut;
-  cut.size = size;
-  cut.full = extent / size;
-  cut.tail = extent % size;
-  return cut;
-}
-
 PixelCut CutPixels(int out, int in, int window, int stride, int pad, int size) {
   PixelCut cut;
   cut.cut = CutInto(out, size);
@@ -342,6 +332,24 @@ PixelCut CutPixels(int out, int in, int window, int stride, int pad, int size) {
   cut.pad_before[0] /= cut.cut.full;
   if (cut.cut.tail > 0) add(cut.cut.full * size, cut.cut.tail, 1);
   return cut;
+}
+
+}  // namespace
+
+Cut CutInto(int extent, int size) {
+  Cut cut;
+  cut.size = size;
+  cut.full = extent / size;
+  cut.tail = extent % size;
+  return cut;
+}
+
+PixelCut CutRows(const Work& work, int size) {
+  return CutPixels(work.rows, work.in_rows, work.r, work.stride, work.pad, size);
+}
+
+PixelCut CutCols(const Work& work, int size) {
+  return CutPixels(work.cols, work.in_cols, work.s, work.stride, work.col_pad, size);
 }
 
 Machine::Machine(const Work& layer_work, const Config& machine_config, MemoryModel memory)

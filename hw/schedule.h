@@ -37,7 +37,8 @@ struct PixelCut {
   Ticks valid[2] = {0, 0};
   Ticks pad_before[2] = {0, 0};
 };
-PixelCut CutPixels(int out, int in, int window, int stride, int pad, int size);
+PixelCut CutRows(const Work& work, int size);
+PixelCut CutCols(const Work& work, int size);
 
 // One step of one context.
 struct Phase {

@@ -245,8 +245,11 @@ class Recurrence {
 
 int64_t LatencyCycles(const Machine& machine, const Tiling& tiling, const Schedule& schedule,
                       const Totals& totals) {
-  return schedule.programs *
-         Recurrence(machine, schedule, totals.instructions).Run(tiling.vthreads);
+  const int64_t cycles = Recurrence(machine, schedule, totals.instructions).Run(tiling.vthreads);
+  // The recurrence lets bias loads of compute and the loads beside them share the bus only where
+  // they meet; the bus as a whole carries no more than a beat a cycle.
+  const Ticks bound = LowerBound(machine, tiling, schedule, totals);
+  return std::max(schedule.programs * cycles, (bound + kCycle - 1) / kCycle);
 }
 
 }  // namespace rhnas::hw

@@ -79,7 +79,6 @@ class Search {
                                                   w_.taps() * m_.wgt_bytes * kCycle / t.bus_bytes;
     bias_beats_ =
         w_.bias ? int64_t{w_.out_units} * w_.out_blocks * m_.acc_bytes * kCycle / t.bus_bytes : 0;
-    fetch_ticks_ = t.fetch_period / t.fetch_group;
     start_ = t.Arrival(0, 1) + t.load_uop;
   }
 
@@ -89,10 +88,10 @@ class Search {
     outputs_ = GridOf(w_.out_units, true);
     inputs_ = GridOf(w_.in_units, false);
     for (int i = 0; i < row_sizes.count; ++i) {
-      rows_[i] = CutPixels(w_.rows, w_.in_rows, w_.r, w_.stride, w_.pad, row_sizes.size[i]);
+      rows_[i] = CutRows(w_, row_sizes.size[i]);
     }
     for (int i = 0; i < col_sizes.count; ++i) {
-      cols_[i] = CutPixels(w_.cols, w_.in_cols, w_.s, w_.stride, w_.col_pad, col_sizes.size[i]);
+      cols_[i] = CutCols(w_, col_sizes.size[i]);
     }
     for (row_ = 0; row_ < row_sizes.count; ++row_) {
       for (col_ = 0; col_ < col_sizes.count; ++col_) Tile(rows_[row_], cols_[col_]);
@@ -236,7 +235,7 @@ class Search {
     const int64_t instructions =
         tiles * (per_tile_instructions_ + n_i) + input_loads + weight_loads +
         p.tiles * (w_.rows == 1 && w_.cols == 1 ? n_o : int64_t{w_.out_units});
-    const Ticks fetch = instructions * fetch_ticks_;
+    const Ticks fetch = t.Arrival(instructions - 1, instructions) - start_;
     const Ticks bus = input_beats + weight_beats + instructions * t.fetch_beats;
     const Ticks store = w_.out_units * p.store;
     Ticks busy = compute + p.last_store;
@@ -301,7 +300,7 @@ class Search {
   bool array_ = true;
   int64_t all_uops_ = 0, per_tile_instructions_ = 0;
   Ticks vector_ticks_ = 0, tile_ticks_ = 0, all_weight_beats_ = 0, bias_beats_ = 0;
-  Ticks fetch_ticks_ = 0, start_ = 0;
+  Ticks start_ = 0;
   Sizes outputs_, inputs_;
   Candidate waiting_[kMostWaiting];
   int count_ = 0, row_ = 0, col_ = 0, output_ = 0;
@@ -314,8 +313,8 @@ class Search {
 bool FindTiling(const Machine& machine, BestTiling* best, std::string* why) {
   if (Search(machine, best).Run()) return true;
   const Work& work = machine.work;
-  const PixelCut rows = CutPixels(work.rows, work.in_rows, work.r, work.stride, work.pad, 1);
-  const PixelCut cols = CutPixels(work.cols, work.in_cols, work.s, work.stride, work.col_pad, 1);
+  const PixelCut rows = CutRows(work, 1);
+  const PixelCut cols = CutCols(work, 1);
   const Tiling smallest;
   Fits(machine, smallest, Measure(machine, smallest, rows, cols), why);
   return false;

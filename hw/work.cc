@@ -180,4 +180,11 @@ Work OnAlu(const Work& depthwise) {
   return work;
 }
 
+Work SplitRows(const Work& convolution) {
+  Work work = convolution;
+  work.in_units *= work.r;
+  work.r = 1;
+  return work;
+}
+
 }  // namespace rhnas::hw

@@ -46,5 +46,8 @@ struct Work {
 bool MakeWork(const Layer& layer, const Config& config, Work* work, std::string* why);
 // The depthwise convolution once more, on the ALU. REQUIRES: the work is of a depthwise layer.
 Work OnAlu(const Work& depthwise);
+// A convolution with each kernel row as input units of its own, for weight scratchpads that do not
+// hold one filter of one pair of units. REQUIRES: on the array, r > 1.
+Work SplitRows(const Work& convolution);
 
 }  // namespace rhnas::hw

@@ -183,7 +183,6 @@ TEST(Cost, NeverBelowTheRooflinesAndPartsSum) {
         EXPECT_GT(part, 0) << where;
       }
       // With its own tiling given, the same answer.
-      if (layer.depthwise()) continue;  // may have been the ALU's
       const std::optional<LayerCost> again = model.Evaluate(layer, cost->tiling, &why);
       ASSERT_TRUE(again.has_value()) << where << ": " << why;
       EXPECT_EQ(again->latency_cycles, cost->latency_cycles) << where;
@@ -230,7 +229,13 @@ TEST(Cost, BestTilingBeatsEveryOther) {
               for (int vthreads = 1; vthreads <= 2; ++vthreads) {
                 for (const Stationary stationary :
                      {Stationary::kNone, Stationary::kWeights, Stationary::kInputs}) {
-                  Tiling tiling{th, tw, tco, tci, vthreads, stationary};
+                  Tiling tiling;
+                  tiling.th = th;
+                  tiling.tw = tw;
+                  tiling.tco = tco;
+                  tiling.tci = tci;
+                  tiling.vthreads = vthreads;
+                  tiling.stationary = stationary;
                   // Only sizes of the grid: the whole divided by powers of two.
                   const auto on_grid = [](int size, int whole) {
                     for (int parts = 1; parts <= whole; parts *= 2) {
@@ -312,7 +317,8 @@ TEST(Cost, SaysWhyNothingFits) {
   EXPECT_FALSE(
       CostModel(invalid, DefaultCostTable()).Evaluate(Conv(14, 64, 64, 3, 1), &why).has_value());
   EXPECT_NE(why.find("R1"), std::string::npos) << why;
-  Tiling tiling{56, 56, 1, 1, 1, Stationary::kNone};
+  Tiling tiling;
+  tiling.th = tiling.tw = 56;
   const CostModel standard(Config(), DefaultCostTable());
   EXPECT_FALSE(standard.Evaluate(Conv(56, 64, 64, 3, 1), tiling, &why).has_value());
   EXPECT_NE(why.find("accumulator scratchpad elements: need 3137, have 2048"), std::string::npos)
@@ -355,6 +361,21 @@ TEST(Cost, DepthwiseTakesTheBetterWay) {
   const LayerCost on_array = *CostModel(large, DefaultCostTable()).Evaluate(small);
   EXPECT_EQ(on_array.activity.alu_multiplies, 0);
   EXPECT_GT(on_array.latency_cycles, on_alu.latency_cycles);
+}
+
+// A weight scratchpad of eight elements still runs a 7 x 7 filter, a kernel row at a time.
+TEST(Cost, LargeFiltersSplitByRows) {
+  Config config;
+  config.log_block_in = config.log_block_out = 6;
+  config.log_wgt_buff = 15;
+  ASSERT_TRUE(Check(config).ok) << Check(config).ToString();
+  const CostModel model(config, DefaultCostTable());
+  const Layer layer = Conv(28, 3, 64, 7, 2);
+  const std::optional<LayerCost> cost = model.Evaluate(layer);
+  ASSERT_TRUE(cost.has_value());
+  EXPECT_TRUE(cost->tiling.split_rows);
+  EXPECT_GE(cost->activity.macs, layer.macs());
+  EXPECT_EQ(model.Evaluate(layer, cost->tiling)->latency_cycles, cost->latency_cycles);
 }
 
 TEST(Cost, EveryValidPointOfTheSmallSpaceHasACost) {
