@@ -11,6 +11,8 @@
 #include <unistd.h>
 #endif
 
+#include "engine/check.h"
+
 namespace rhnas::engine {
 
 namespace {
@@ -196,9 +198,9 @@ Result<std::string> ReadFile(const std::string& path) {
 }
 
 void ArchiveWriter::PutBytes(const std::string& name, const void* data, size_t bytes) {
-  std::string& blob = entries_[name];
-  blob.clear();
-  if (bytes > 0) blob.assign(static_cast<const char*>(data), bytes);
+  const bool is_new =
+      entries_.emplace(name, std::string(static_cast<const char*>(data), bytes)).second;
+  RHNAS_CHECK(is_new, "entry %s is there already: names must be unique", name.c_str());
 }
 
 Status ArchiveWriter::Save(const std::string& path) const {

@@ -231,4 +231,11 @@ std::vector<std::vector<int>> SplitIndices(int size, const std::vector<double>& 
   return parts;
 }
 
+Augmentation StandardAugmentation(const std::string& name, int height) {
+  Augmentation augmentation;
+  augmentation.pad_crop = height / 8;
+  augmentation.flip = name != "mnist";
+  return augmentation;
+}
+
 }  // namespace rhnas::nn

@@ -55,6 +55,10 @@ struct Augmentation {
   int cutout = 0;     // side of a square set to the mean; 0: none
 };
 
+// What suits a data set of this name with images of this height: random crops after padding by an
+// eighth (four pixels of 32, He et al., CVPR 2016, section 4.2), mirrored unless it is digits.
+Augmentation StandardAugmentation(const std::string& name, int height);
+
 struct Batch {
   engine::Shape shape;            // [N,H,W,C]
   const float* images = nullptr;  // normalised; valid until the next call of Next

@@ -154,8 +154,15 @@ std::vector<LayerShape> LayersOf(const Slot& slot, const Block& block, const std
 
 std::string SlotPrefix(const Space& space, int slot) {
   const Slot& here = space.slots[static_cast<size_t>(slot)];
-  if (!here.searchable()) return here.candidates[0].name;
   int number = 0;
+  if (!here.searchable()) {
+    const std::string& name = here.candidates[0].name;
+    for (int i = 0; i < slot; ++i) {
+      const Slot& other = space.slots[static_cast<size_t>(i)];
+      if (!other.searchable() && other.candidates[0].name == name) ++number;
+    }
+    return number == 0 ? name : engine::Format("%s-%d", name.c_str(), number + 1);
+  }
   for (int i = 0; i < slot; ++i) number += space.slots[static_cast<size_t>(i)].searchable() ? 1 : 0;
   return engine::Format("slot%02d", number);
 }

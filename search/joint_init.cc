@@ -21,15 +21,6 @@ enum Stream : uint64_t { kWeights = 1, kPaths, kArchitecture, kAgent, kLoader };
 // part leaves. The validation images are never trained on, not even by the final training.
 constexpr double kWeightShare = 0.72, kArchShare = 0.18, kValidationShare = 0.10;
 
-// What suits each data set: objects in colour photographs may be mirrored and shifted by four
-// pixels (He et al. 2016); digits must not be mirrored.
-nn::Augmentation AugmentationFor(const std::string& dataset, int height) {
-  nn::Augmentation augmentation;
-  augmentation.pad_crop = height / 8;
-  augmentation.flip = dataset != "mnist";
-  return augmentation;
-}
-
 // The default accelerator belongs to the platform: it has the platform's bus. The tag field is no
 // design parameter; it is as wide as that bus needs (R7).
 hw::Config DefaultOnBus(const hw::Config& published, int bus_bits) {
@@ -124,7 +115,7 @@ Status JointSearch::Impl::Init() {
     loader_options.batch = o.batch;
     loader_options.shuffle = training;
     loader_options.drop_last = training;
-    if (training) loader_options.augmentation = AugmentationFor(o.dataset, set.height());
+    if (training) loader_options.augmentation = nn::StandardAugmentation(o.dataset, set.height());
     loader_options.seed = engine::Rng(o.seed, kLoader).Split(stream).NextU64();
     return std::make_unique<nn::Loader>(set, data.mean, data.stddev, std::move(loader_options));
   };

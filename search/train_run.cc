@@ -32,14 +32,6 @@ nn::Space OnlyThis(const nn::Network& network) {
 
 // As the joint search: shifts of an eighth of the picture (4 of 32 pixels, He et al. 2016) and,
 // except for digits, mirroring.
-nn::Augmentation AugmentationFor(const TrainOptions& options, int height) {
-  nn::Augmentation augmentation;
-  augmentation.pad_crop = height / 8;
-  augmentation.flip = options.dataset != "mnist";
-  augmentation.cutout = options.cutout;
-  return augmentation;
-}
-
 std::vector<int> All(int count) {
   std::vector<int> indices(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) indices[static_cast<size_t>(i)] = i;
@@ -63,7 +55,8 @@ TrainRun::TrainRun(const TrainOptions& options, nn::DataPair data, const nn::Net
   nn::Loader::Options train;
   train.indices = All(data_.train->size());
   train.batch = options.batch;
-  train.augmentation = AugmentationFor(options, data_.train->height());
+  train.augmentation = nn::StandardAugmentation(options.dataset, data_.train->height());
+  train.augmentation.cutout = options.cutout;
   train.seed = engine::Rng(options.seed, kLoader).NextU64();
   train_ = std::make_unique<nn::Loader>(*data_.train, data_.mean, data_.stddev, train);
   nn::Loader::Options test;
