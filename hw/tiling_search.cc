@@ -79,7 +79,7 @@ class Search {
                                                   w_.taps() * m_.wgt_bytes * kCycle / t.bus_bytes;
     bias_beats_ =
         w_.bias ? int64_t{w_.out_units} * w_.out_blocks * m_.acc_bytes * kCycle / t.bus_bytes : 0;
-    start_ = t.Arrival(0, 1) + t.load_uop;
+    start_ = t.Arrival(0, 1);
   }
 
   bool Run() {
@@ -238,7 +238,7 @@ class Search {
     const Ticks fetch = t.Arrival(instructions - 1, instructions) - start_;
     const Ticks bus = input_beats + weight_beats + instructions * t.fetch_beats;
     const Ticks store = w_.out_units * p.store;
-    Ticks busy = compute + p.last_store;
+    Ticks busy = t.load_uop + compute + p.last_store;
     if (!best && contexts == 2) {
       // The second context's reset comes right after the first's and waits for its own last store.
       const int64_t full_outputs = w_.out_units / tco;
@@ -252,7 +252,7 @@ class Search {
     Ticks bound = std::max({busy, load, store, fetch, bus});
     if (contexts == 1) {
       // Loads and multiplies take turns; so do everything on the accumulators and the stores.
-      bound = std::max({bound, load + multiply, compute + store});
+      bound = std::max({bound, load + multiply, t.load_uop + compute + store});
     }
     if (!best && !w_.one_load) {
       // The first multiply waits for its loads.
@@ -265,7 +265,7 @@ class Search {
             (filter * (weights_stay ? w_.in_units : tci) * m_.wgt_bytes * kCycle >> t.bus_shift);
       }
       const Ticks resets = contexts * (t.gemm_fixed + Cycles(tco * w_.out_blocks * p.out_pixels));
-      bound = std::max(bound, busy + std::max<Ticks>(0, first - resets - start_));
+      bound = std::max(bound, busy + std::max<Ticks>(0, first - resets - t.load_uop));
     }
     return bound + start_;
   }

@@ -142,6 +142,19 @@ TEST(Cost, ResNet18NearThePublishedCycles) {
               0.15 * 7729601);
 }
 
+// Published for the extended VTA: a further 11.5 times fewer cycles at 12 times the area
+// (arXiv 2111.15024); its back-end presets are the natural ends of that line.
+TEST(Cost, SmallToHugeAsPublished) {
+  const Config small = *FindConfig("vta_config_be_small");
+  const Config huge = *FindConfig("vta_config_be_huge");
+  const double ratio = static_cast<double>(Latency(small, ResNet18WithoutFirst())) /
+                       static_cast<double>(Latency(huge, ResNet18WithoutFirst()));
+  EXPECT_NEAR(ratio, 11.5, 0.1 * 11.5);
+  const double area = AreaUm2(huge, DefaultCostTable()) / AreaUm2(small, DefaultCostTable());
+  EXPECT_GT(area, 8);
+  EXPECT_LT(area, 12);
+}
+
 TEST(Cost, NeverBelowTheRooflinesAndPartsSum) {
   for (const std::string& name : PresetNames()) {
     const Config config = *FindConfig(name);
