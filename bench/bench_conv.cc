@@ -126,7 +126,11 @@ Timing Measure(const Options& options, const Call& call) {
     for (int i = 0; i < count; i++) call();
     return (Now() - start) / count;
   };
-  run(2);
+  // Long enough for the scheduler to give each thread a core of its own.
+  const double warm = Now();
+  do {
+    run(1);
+  } while (options.threads > 1 && Now() - warm < 0.1);
   int count = 1;
   for (int round = 0; round < 2; round++) {
     const double once = std::max(1e-7, run(count));

@@ -204,20 +204,8 @@ void Gemm(const GemmShape& shape, const float* a, const float* b, float* c, bool
   job.w = job.out_w = k;
   job.df = c;
   job.accumulate = accumulate;
-  if (!shape.transpose_b) {
-    conv::FilterGradientDense(job, kernels, pool);
-    return;
-  }
-  // Both transposed is rare and small: turn a round and multiply by b^T.
-  const int64_t floats = int64_t{m} * k;
-  ThreadPool single(1);
-  float* const turned = static_cast<float*>(single.Scratch(0, static_cast<size_t>(floats) * 4));
-  for (int64_t row = 0; row < m; row++) {
-    for (int64_t step = 0; step < k; step++) turned[row * k + step] = a[step * m + row];
-  }
-  GemmShape plain = shape;
-  plain.transpose_a = false;
-  Gemm(plain, turned, b, c, accumulate, pool);
+  job.dy_turned = shape.transpose_b;
+  conv::FilterGradientDense(job, kernels, pool);
 }
 
 }  // namespace rhnas::engine

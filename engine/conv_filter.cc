@@ -206,15 +206,22 @@ void ThinBlock(const PanelTask& task, Range range, const float* copy, int copy_w
 
 }  // namespace
 
-void FilterGradientDense(const FilterGradient& job, const simd::ConvKernels& kernels,
+void FilterGradientDense(const FilterGradient& given, const simd::ConvKernels& kernels,
                          ThreadPool& pool) {
+  FilterGradient job = given;
   const Plan plan = MakePlan(job, kernels);
   const int64_t filter = int64_t{job.r} * job.s * job.channels * job.columns * job.groups;
   const int copy_width = (job.out_w - 1) * job.stride + job.s;
   const int64_t copy_rows = plan.thin ? (plan.block - 1) * job.stride + job.r : 0;
-  const Scratch scratch(pool, plan.chunks > 1 ? plan.chunks * filter : 0,
+  const int64_t pixels = int64_t{job.images} * job.out_h * job.out_w;
+  const int64_t turned_floats = job.dy_turned ? CeilDiv(pixels * job.columns, 16) * 16 : 0;
+  const Scratch scratch(pool, turned_floats + (plan.chunks > 1 ? plan.chunks * filter : 0),
                         copy_rows * copy_width * job.channels);
-  float* const partial = scratch.shared();
+  float* const partial = scratch.shared() + turned_floats;
+  if (job.dy_turned) {
+    kernels.transpose(job.dy, pixels, job.columns, pixels, scratch.shared(), job.columns);
+    job.dy = scratch.shared();
+  }
 
   // Panels of all groups and filter rows, split into `parts` when the chunks are too few.
   const int64_t panels = int64_t{plan.panels} * job.groups * job.r;

@@ -52,6 +52,7 @@ struct FilterGradient {
   const float* x = nullptr;
   int h = 1, w = 1;
   const float* dy = nullptr;
+  bool dy_turned = false;  // [columns][pixels] instead, for a matrix product of two transposes
   int out_h = 1, out_w = 1;
   float* df = nullptr;
   bool accumulate = false;

@@ -15,6 +15,13 @@ RHNAS_INLINE void StoreLanes(float* p, Vec v, int64_t count) {
   }
 }
 
+// A bit for each of the first `columns` columns inside [low, high): one test and branch a column.
+RHNAS_INLINE unsigned InsideColumns(int columns, int low, int high) {
+  low = low < 0 ? 0 : low > columns ? columns : low;
+  high = high < low ? low : high > columns ? columns : high;
+  return ((1u << high) - 1u) & ~((1u << low) - 1u);
+}
+
 // kWidth neighbouring outputs (the first `valid` are wanted) of one vector of channels. Each column
 // of x is loaded once per filter row and goes into all outputs it belongs to. kEdge: [low, high)
 // cuts columns off.
@@ -24,7 +31,8 @@ RHNAS_INLINE void DepthwiseTile(const DepthwiseArgs& args, int column, int valid
   const int64_t lanes = args.channels - channel;
   const int64_t x_pixel = args.x_pixel, y_pixel = args.y_pixel;
   float* const y = args.y + column * y_pixel + channel;
-  const int low = args.low - column * kStride, high = args.high - column * kStride;
+  const unsigned inside =
+      InsideColumns(kColumns, args.low - column * kStride, args.high - column * kStride);
   Vec acc[kWidth];
   RHNAS_UNROLL for (int j = 0; j < kWidth; j++) acc[j] = Zero();
   if (args.accumulate) {
@@ -50,7 +58,7 @@ RHNAS_INLINE void DepthwiseTile(const DepthwiseArgs& args, int column, int valid
       fv[s] = LoadLanes<kPartial>(f + s * args.f_tap, lanes);
     }
     RHNAS_UNROLL for (int i = 0; i < kColumns; i++) {
-      if (kEdge && (i < low || i >= high)) continue;
+      if (kEdge && (inside >> i & 1u) == 0) continue;
       const Vec xv = Held(LoadLanes<kPartial>(x + i * x_pixel, lanes));
       RHNAS_UNROLL for (int s = 0; s < kTaps; s++) {
         if (i >= s && (i - s) % kStride == 0 && (i - s) / kStride < kWidth) {
@@ -117,10 +125,10 @@ static void DepthwiseRow(const DepthwiseArgs& args) {
 // One row of x for kWidth outputs of one row: all taps of one filter row.
 template <int kTaps, int kStride, int kWidth, bool kEdge, bool kPartial>
 RHNAS_INLINE void DepthwiseFilterRow(Vec (&acc)[kTaps], const Vec (&dv)[kWidth], const float* x,
-                                     int64_t x_pixel, int low, int high, int64_t lanes) {
+                                     int64_t x_pixel, unsigned columns, int64_t lanes) {
   constexpr int kColumns = (kWidth - 1) * kStride + kTaps;
   RHNAS_UNROLL for (int i = 0; i < kColumns; i++) {
-    if (kEdge && (i < low || i >= high)) continue;
+    if (kEdge && (columns >> i & 1u) == 0) continue;
     const Vec xv = Held(LoadLanes<kPartial>(x + i * x_pixel, lanes));
     RHNAS_UNROLL for (int s = 0; s < kTaps; s++) {
       if (i >= s && (i - s) % kStride == 0 && (i - s) / kStride < kWidth) {
@@ -159,13 +167,14 @@ RHNAS_INLINE void DepthwiseFilterTile(const DepthwiseFilterArgs& args, Vec (&acc
     }
   }
   const bool edge = low > 0 || high < kColumns;
+  const unsigned columns = InsideColumns(kColumns, low, high);
   RHNAS_UNROLL for (int r = 0; r < kRows; r++, x += args.x_row) {
     if ((inside >> r & 1u) == 0) continue;
     if (kWidth < 4 || kPartial || edge) {
-      DepthwiseFilterRow<kTaps, kStride, kWidth, true, kPartial>(acc[r], dv, x, x_pixel, low, high,
+      DepthwiseFilterRow<kTaps, kStride, kWidth, true, kPartial>(acc[r], dv, x, x_pixel, columns,
                                                                  lanes);
     } else {
-      DepthwiseFilterRow<kTaps, kStride, kWidth, false, kPartial>(acc[r], dv, x, x_pixel, low, high,
+      DepthwiseFilterRow<kTaps, kStride, kWidth, false, kPartial>(acc[r], dv, x, x_pixel, columns,
                                                                   lanes);
     }
   }

@@ -1,8 +1,8 @@
 // Vectors for kernels: one source, compiled once for every target this machine family has.
 //
-// How to write a kernel (engine/simd/conv_tile.cc is an example). The file is included by itself,
-// once per target, each time inside that target's own namespace and compiler region, so plain
-// `g++ *.cc` builds all targets and no file needs flags of its own:
+// How to write a kernel (engine/simd/conv_kernels.cc is an example). The file is included by
+// itself, once per target, each time inside that target's own namespace and compiler region, so
+// plain `g++ *.cc` builds all targets and no file needs flags of its own:
 //
 //   #include "engine/simd/my_kernel.h"   // struct MyKernels { void (*add)(...); };
 //                                        // const MyKernels& MyKernelsFor(Target target);
@@ -23,9 +23,9 @@
 // The names: Vec (kLanes floats; + - * / and comparisons work on it, comparisons give an IVec of 0
 // and -1), IVec (kLanes int32_t; also << >> & | ~), Zero, Broadcast, Load, Store (any alignment),
 // LoadPartial, StorePartial (first `count` lanes, 0..kLanes; the others read as 0 and are never
-// touched), StoreStream (past the caches), Fma(a, b, c) = a * b + c (one rounding where kFused,
-// else two), Min, Max (b when either is NaN), Select(mask, a, b), Sqrt, Abs, Bits, FromBits,
-// ToFloat, TruncateToInt.
+// touched), StoreStream (past the caches), Held (in a register), Fma(a, b, c) = a * b + c (one
+// rounding where kFused, else two), Min, Max (b when either is NaN), Select(mask, a, b), Sqrt, Abs,
+// Bits, FromBits, ToFloat, TruncateToInt.
 //
 // Inside an .inl: no std:: templates and no lambdas (they would be compiled for the wrong target,
 // or shared with code that runs on older machines), no horizontal sums whose order depends on
