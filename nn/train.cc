@@ -2,6 +2,7 @@
 #include "nn/train.h"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 
 #include "engine/check.h"
@@ -41,12 +42,11 @@ StepStats WeightStep(Supernet& net, const Genotype& path, const Batch& batch,
   if (!std::isfinite(stats.loss)) return stats;
   optimizer.ZeroGrad();
   tape.Backward(loss);
-  if (options.clip_norm > 0) {
-    // A gradient that overflowed would turn every weight into NaN through the clip's factor.
-    if (!std::isfinite(engine::ClipGradNorm(optimizer.parameters(), options.clip_norm))) {
-      stats.loss = std::nan("");
-      return stats;
-    }
+  // Without clipping the norm is still looked at: an infinite gradient would spoil every weight.
+  const float limit = options.clip_norm > 0 ? options.clip_norm : FLT_MAX;
+  if (!std::isfinite(engine::ClipGradNorm(optimizer.parameters(), limit))) {
+    stats.loss = std::nan("");
+    return stats;
   }
   optimizer.Step(options.learning_rate, tape.pool());
   return stats;

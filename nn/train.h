@@ -16,6 +16,7 @@ struct StepStats {
 
 // One weight step along `path`: forward, cross-entropy, backward, clip, update. Resets the tape
 // first. A loss or gradient that is not finite: stats.loss says so and no update is made.
+// clip_norm 0: no clipping.
 struct WeightStepOptions {
   float learning_rate = 0.1f, clip_norm = 5, label_smoothing = 0;
 };
