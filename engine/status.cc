@@ -31,6 +31,10 @@ Status Status::Error(const char* format, ...) {
   status.message_ = FormatV(format, args);
   va_end(args);
   if (status.message_.empty()) status.message_ = "unknown error";
+  // One line, whatever a file or a user's word brought in.
+  for (char& c : status.message_) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
   return status;
 }
 

@@ -25,6 +25,7 @@ RHNAS_PRINTF(1, 2) std::string Format(const char* format, ...);
 class [[nodiscard]] Status {
  public:
   static Status Ok() { return Status(); }
+  // Control characters in the message become '?'.
   RHNAS_PRINTF(1, 2) static Status Error(const char* format, ...);
 
   bool ok() const { return message_.empty(); }
