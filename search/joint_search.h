@@ -45,16 +45,16 @@ struct SearchOptions {
   std::string dataset = "synth", data_dir;
   int train_size = 0, test_size = 0;
   // Budget.
-  int warmup_epochs = 2, search_epochs = 4, final_epochs = 2;
+  int warmup_epochs = 6, search_epochs = 10, final_epochs = 12;
   int batch = 64;
   int arch_every = 2;        // weight steps between architecture steps
   int hw_every = 0;          // architecture steps between hardware rounds; 0: twice an epoch
   int hw_evaluations = 400;  // proposals in each hardware round
   int hw_final_evaluations = 2000;
   // Network search.
-  double lambda = 0.2;  // weight of the expected cost relative to the default accelerator's
+  double lambda = 0.05;  // weight of the expected cost relative to the default accelerator's
   nn::ArchGradient arch_gradient = nn::ArchGradient::kProxyHard;
-  float weight_lr = 0.05f, weight_decay = 5e-4f, arch_lr = 0.01f;
+  float weight_lr = 0.1f, weight_decay = 5e-4f, arch_lr = 0.03f;
   float temperature = 5.0f, temperature_final = 0.5f;
   // Hardware search.
   std::string agent = "reinforce";
