@@ -1,5 +1,6 @@
 #include "search/feasibility.h"
 
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -71,7 +72,7 @@ engine::Status NoValidPoint(const FeasibilityQuestion& q) {
         "with %.4g "
         "times the default's area: raise --area-max to at least that",
         q.area_max, space.name.c_str(), hw::ShortName(smallest_config).c_str(),
-        smallest / q.default_area_um2);
+        std::ceil(smallest / q.default_area_um2 * 1e4) / 1e4);
   }
   if (q.limits.board && least_missed >= 0) {
     return engine::Status::Error(
@@ -80,10 +81,10 @@ engine::Status NoValidPoint(const FeasibilityQuestion& q) {
         nearest_verdict.ToString().c_str());
   }
   return engine::Status::Error(
-      "no accelerator of %s satisfies --area-max %.4g and the board together (each alone can be "
+      "no accelerator of %s satisfies --area-max %.4g and board %s together (each alone can be "
       "met): "
-      "raise --area-max",
-      space.name.c_str(), q.area_max);
+      "raise --area-max or choose a larger board",
+      space.name.c_str(), q.area_max, q.limits.board ? q.limits.board->name.c_str() : "none");
 }
 
 }  // namespace
@@ -98,7 +99,8 @@ engine::Status CheckFeasible(const FeasibilityQuestion& q, engine::ThreadPool& p
   }
   if (q.latency_max <= 0) return engine::Status::Ok();
 
-  // A lower bound on latency: the network of the fastest candidates, on every accelerator there is.
+  // As fast as it gets: the network of the candidates that are fastest on the reference, on every
+  // accelerator.
   const hw::CostModel reference(q.reference, *q.table);
   const nn::Genotype genotype = FastestNetwork(*q.networks, reference, pool);
   const Workload workload(ToHardwareLayers(nn::LayersOf(*q.networks, genotype)));

@@ -153,7 +153,7 @@ double HardwareEnvironment::Propose(const std::vector<int>& index) {
   const int64_t point = PointOf(index, sizes_);
   const auto known = memo_.find(point);
   if (known != memo_.end()) {
-    if (known->second >= kWorstValid) ++proposals_.valid;
+    ++(known->second >= kWorstValid ? proposals_.valid : proposals_.unmappable);
     return known->second;
   }
   const hw::CostModel model(config, *setup_.table);

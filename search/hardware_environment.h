@@ -2,14 +2,11 @@
 // parameter of the hardware space, the reward compares the design with the default accelerator on
 // the same network.
 //
-//   valid:    max(-log(objective / objective of the default), kWorstValid), less what the latency
-//   limit is
-//             missed by (log units)
-//   invalid:  kWorstValid - severity / 8 in [kWorstValid - 1, kWorstValid): bounded, below every
-//   valid
-//             design, graded by how far the rules are missed
-// A design that satisfies the rules but on which some layer fits no tiling counts as invalid too,
-// with the full grade.
+// A valid design gets r = -log(objective / objective of the default); where a latency limit is
+// missed, min(r, 0) - 4 log(latency / limit); at least kWorstValid. An invalid one gets
+// kWorstValid - severity / 8, in [kWorstValid - 1, kWorstValid): bounded, below every valid design,
+// graded by how far the rules are missed. A design that satisfies the rules but on which some layer
+// fits no tiling counts as invalid too, with the full grade.
 #pragma once
 
 #include <array>

@@ -17,6 +17,7 @@ double Elapsed(std::chrono::steady_clock::time_point since) {
 
 // What does not change the result (threads, folders) is left out.
 std::string JointSearch::Impl::Fingerprint() const {
+  const auto file_name = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
   const SearchOptions& o = options;
   return engine::Format(
       "space=%s width=%.17g always_pw=%d hw_space=%s bus=%d hw=%s objective=%s area_max=%.17g "
@@ -26,14 +27,14 @@ std::string JointSearch::Impl::Fingerprint() const {
       "final=%d batch=%d arch_every=%d hw_every=%d hw_evaluations=%d hw_final=%d lambda=%.17g "
       "gradient=%d "
       "lr=%.9g decay=%.9g arch_lr=%.9g tau=%.9g..%.9g agent=%s seed=%llu",
-      o.space.c_str(), o.width, o.always_pw, o.hw_space.c_str(), o.bus_bits, o.fixed_hw.c_str(),
-      ObjectiveName(o.objective), o.area_max, o.board.c_str(), o.latency_max, o.accuracy_min,
-      o.energy_table.c_str(), o.dataset.c_str(), o.train_size, o.test_size, o.warmup_epochs,
-      o.search_epochs, o.final_epochs, o.batch, o.arch_every, o.hw_every, o.hw_evaluations,
-      o.hw_final_evaluations, o.lambda, static_cast<int>(o.arch_gradient),
-      static_cast<double>(o.weight_lr), static_cast<double>(o.weight_decay),
-      static_cast<double>(o.arch_lr), static_cast<double>(o.temperature),
-      static_cast<double>(o.temperature_final), o.agent.c_str(),
+      o.space.c_str(), o.width, o.always_pw, o.hw_space.c_str(), o.bus_bits,
+      file_name(o.fixed_hw).c_str(), ObjectiveName(o.objective), o.area_max, o.board.c_str(),
+      o.latency_max, o.accuracy_min, file_name(o.energy_table).c_str(), o.dataset.c_str(),
+      o.train_size, o.test_size, o.warmup_epochs, o.search_epochs, o.final_epochs, o.batch,
+      o.arch_every, o.hw_every, o.hw_evaluations, o.hw_final_evaluations, o.lambda,
+      static_cast<int>(o.arch_gradient), static_cast<double>(o.weight_lr),
+      static_cast<double>(o.weight_decay), static_cast<double>(o.arch_lr),
+      static_cast<double>(o.temperature), static_cast<double>(o.temperature_final), o.agent.c_str(),
       static_cast<unsigned long long>(o.seed));
 }
 

@@ -68,6 +68,16 @@ Status JointSearch::Impl::Init() {
   hw::Result<hw::Config> published = hw::FindConfig("default");
   if (!published.ok()) return Status::Error("%s", published.error().c_str());
   default_hw = DefaultOnBus(*published, o.bus_bits);
+  current_hw = default_hw;
+  if (!searches_hardware()) {
+    hw::Result<hw::Config> fixed = hw::FindConfig(o.fixed_hw);
+    if (!fixed.ok()) return Status::Error("%s", fixed.error().c_str());
+    if (!(*fixed == *published)) {  // the default itself takes the platform's bus
+      current_hw = *fixed;
+      // Another one brings its platform: it is compared with the default on the same bus.
+      default_hw = DefaultOnBus(*published, fixed->bus_bits);
+    }
+  }
   const double default_area = hw::AreaUm2(default_hw, table);
   if (o.area_max > 0) limits.area_max_um2 = o.area_max * default_area;
   if (!o.board.empty()) {
@@ -75,11 +85,7 @@ Status JointSearch::Impl::Init() {
     if (!board.ok()) return Status::Error("%s", board.error().c_str());
     limits.board = *board;
   }
-  current_hw = default_hw;
   if (!searches_hardware()) {
-    hw::Result<hw::Config> fixed = hw::FindConfig(o.fixed_hw);
-    if (!fixed.ok()) return Status::Error("%s", fixed.error().c_str());
-    current_hw = o.fixed_hw == "default" ? default_hw : *fixed;
     const hw::Verdict verdict = hw::Check(current_hw, limits);
     if (!verdict.ok) {
       return Status::Error("accelerator %s cannot be built: %s", o.fixed_hw.c_str(),

@@ -41,6 +41,7 @@ struct JointSearch::Impl {
     int64_t arch_steps = 0;
     int64_t proposals_left = 0;  // of the hardware round under way
     int64_t units_done = 0;      // for progress
+    bool repaired = false;       // the final hardware round was repeated
   };
 
   engine::Status Init();
@@ -53,13 +54,14 @@ struct JointSearch::Impl {
   engine::Status Step();
   engine::Status SearchStep();
   engine::Status HardwareStep();
-  void TrainingStep();
+  engine::Status TrainingStep();
+  engine::Status LossNotFinite() const;
   engine::Status ArchitectureStep();
   void BeginHardware(Phase phase, int64_t proposals);
   engine::Status AdoptAccelerator();
   void EndEpoch();
   void Steer();
-  void RepairLatency();
+  bool RepairLatency();  // true: the final network changed
   void BeginTraining();
   void Finish();
 

@@ -42,6 +42,9 @@ int64_t JointSearch::Impl::training_steps() const {
 
 namespace {
 
+// Wide enough never to bite in a sound step: the norm is asked for to see whether it is finite.
+constexpr float kArchClipNorm = 1e6f;
+
 int64_t ArchStepsBetweenRounds(const SearchOptions& options, int batches_per_epoch) {
   if (options.hw_every > 0) return options.hw_every;
   return std::max(1, batches_per_epoch / options.arch_every / 2);
@@ -82,6 +85,13 @@ Result<DesignCost> JointSearch::Impl::CostOf(const nn::Genotype& genotype,
   return *cost;
 }
 
+Status JointSearch::Impl::LossNotFinite() const {
+  return Status::Error(
+      "the training loss is not finite at step %lld of the %s: lower --weight-lr (now %g)",
+      static_cast<long long>(cursor.step), PhaseName(cursor.phase),
+      static_cast<double>(options.weight_lr));
+}
+
 Status JointSearch::Impl::Step() {
   switch (cursor.phase) {
     case Phase::kWarmup:
@@ -91,8 +101,7 @@ Status JointSearch::Impl::Step() {
     case Phase::kFinalHardware:
       return HardwareStep();
     case Phase::kTraining:
-      TrainingStep();
-      return Status::Ok();
+      return TrainingStep();
     case Phase::kTest:
       Finish();
       return Status::Ok();
@@ -113,10 +122,10 @@ Status JointSearch::Impl::SearchStep() {
       cursor.phase = Phase::kSearch;
     } else {
       final_network = net->Argmax();
+      RepairLatency();
       if (searches_hardware()) {
         BeginHardware(Phase::kFinalHardware, options.hw_final_evaluations);
       } else {
-        RepairLatency();
         BeginTraining();
       }
     }
@@ -133,12 +142,7 @@ Status JointSearch::Impl::SearchStep() {
   const nn::Genotype path = net->Sample(static_cast<float>(tau), path_rng);
   const nn::StepStats stats =
       nn::WeightStep(*net, path, weight_data->Next(), *weight_optimizer, step, tape);
-  if (!std::isfinite(stats.loss)) {
-    return Status::Error(
-        "the training loss is not finite at step %lld of the %s: lower --weight-lr (now %g)",
-        static_cast<long long>(cursor.step), PhaseName(cursor.phase),
-        static_cast<double>(options.weight_lr));
-  }
+  if (!std::isfinite(stats.loss)) return LossNotFinite();
   progress.loss = stats.loss;
   progress.temperature = tau;
   ++cursor.step;
@@ -177,6 +181,11 @@ Status JointSearch::Impl::ArchitectureStep() {
   }
   arch_optimizer->ZeroGrad();
   tape.Backward(loss);
+  // One overflowing gradient would freeze a slot for good through Adam's second moment.
+  const float norm = engine::ClipGradNorm(arch_optimizer->parameters(), kArchClipNorm);
+  if (!std::isfinite(norm)) {
+    return Status::Error("the architecture gradient is not finite: lower --weight-lr or --lambda");
+  }
   net->RememberMass(pass);
   arch_optimizer->Step(options.arch_lr, pool);
   net->RestoreMass(pass);
@@ -220,7 +229,14 @@ Status JointSearch::Impl::HardwareStep() {
     cursor.phase = Phase::kSearch;
     return Status::Ok();
   }
-  RepairLatency();
+  // The accelerator changed, and with it what is fast: a network that changes again gets one more
+  // round.
+  if (RepairLatency() && !cursor.repaired) {
+    cursor.repaired = true;
+    --cursor.units_done;
+    BeginHardware(Phase::kFinalHardware, options.hw_final_evaluations);
+    return Status::Ok();
+  }
   BeginTraining();
   return Status::Ok();
 }
@@ -236,14 +252,14 @@ Status JointSearch::Impl::AdoptAccelerator() {
 
 // The argmax network may miss a latency limit that the space can meet: changes, one slot at a time,
 // to the candidate that costs the least probability per cycle saved.
-void JointSearch::Impl::RepairLatency() {
-  if (options.latency_max <= 0) return;
-  for (;;) {
+bool JointSearch::Impl::RepairLatency() {
+  if (options.latency_max <= 0) return false;
+  for (bool changed = false;; changed = true) {
     double cycles = costs.fixed_latency_cycles;
     for (size_t slot = 0; slot < final_network.choice.size(); ++slot) {
       cycles += costs.latency_cycles[slot][static_cast<size_t>(final_network.choice[slot])];
     }
-    if (cycles <= options.latency_max) return;
+    if (cycles <= options.latency_max) return changed;
     double best_price = 0;
     size_t best_slot = 0;
     int best_candidate = -1;
@@ -261,8 +277,7 @@ void JointSearch::Impl::RepairLatency() {
         }
       }
     }
-    if (best_candidate < 0)
-      return;  // every slot is at its fastest: the result will say it is not met
+    if (best_candidate < 0) return changed;  // every slot at its fastest: it cannot be met
     final_network.choice[best_slot] = best_candidate;
   }
 }
@@ -277,13 +292,13 @@ void JointSearch::Impl::BeginTraining() {
   cursor.step = 0;
 }
 
-void JointSearch::Impl::TrainingStep() {
+Status JointSearch::Impl::TrainingStep() {
   if (cursor.step >= training_steps()) {
     if (options.final_epochs == 0) {
       nn::RecalibrateBatchNorm(*net, final_network, *training_data, 16, tape);
     }
     cursor.phase = Phase::kTest;
-    return;
+    return Status::Ok();
   }
   engine::Schedule schedule;
   schedule.base = options.weight_lr;
@@ -294,10 +309,12 @@ void JointSearch::Impl::TrainingStep() {
   step.label_smoothing = 0.1f;
   const nn::StepStats stats =
       nn::WeightStep(*net, final_network, training_data->Next(), *training_optimizer, step, tape);
+  if (!std::isfinite(stats.loss)) return LossNotFinite();
   progress.loss = stats.loss;
   ++cursor.step;
   ++cursor.units_done;
   if (cursor.step % training_data->batches_per_epoch() == 0) EndEpoch();
+  return Status::Ok();
 }
 
 // Validation accuracy of what would be chosen now; the row of log.csv; lambda steered.

@@ -1,5 +1,7 @@
 #include "search/slot_costs.h"
 
+#include <algorithm>
+
 #include "search/layers.h"
 
 namespace rhnas::search {
@@ -14,6 +16,19 @@ std::vector<std::vector<double>> Divided(const std::vector<std::vector<double>>&
   return result;
 }
 
+constexpr double kUnmappable = -1;
+
+// A candidate that the accelerator cannot run at all has no cost, but the architecture step needs a
+// number that turns it away: four times the slot's dearest one. False: the slot has none that runs.
+bool PriceUnmappable(std::vector<double>* costs) {
+  const double dearest = *std::max_element(costs->begin(), costs->end());
+  if (dearest == kUnmappable) return false;
+  for (double& cost : *costs) {
+    if (cost == kUnmappable) cost = 4 * dearest;
+  }
+  return true;
+}
+
 }  // namespace
 
 engine::Result<SlotCosts> CostsOfSlots(const nn::Space& space, const hw::CostModel& model,
@@ -22,18 +37,19 @@ engine::Result<SlotCosts> CostsOfSlots(const nn::Space& space, const hw::CostMod
   for (size_t i = 0; i < space.slots.size(); ++i) {
     const nn::Slot& slot = space.slots[i];
     std::vector<double> latency, energy;
+    std::string reason;
     for (const nn::Block& block : slot.candidates) {
       const std::vector<hw::Layer> layers =
           ToHardwareLayers(nn::LayersOf(slot, block, "slot" + std::to_string(i)));
       std::string why;
       const std::optional<DesignCost> cost = Evaluate(model, Workload(layers), pool, &why);
-      if (!cost) {
-        return engine::Status::Error("slot %zu, candidate %s cannot run on %s: %s", i,
-                                     block.name.c_str(), hw::ShortName(model.config()).c_str(),
-                                     why.c_str());
-      }
-      latency.push_back(static_cast<double>(cost->latency_cycles));
-      energy.push_back(cost->energy_pj);
+      latency.push_back(cost ? static_cast<double>(cost->latency_cycles) : kUnmappable);
+      energy.push_back(cost ? cost->energy_pj : kUnmappable);
+      if (!cost) reason = block.name + ": " + why;
+    }
+    if (!PriceUnmappable(&latency) || !PriceUnmappable(&energy)) {
+      return engine::Status::Error("no candidate of slot %zu can run on %s: %s", i,
+                                   hw::ShortName(model.config()).c_str(), reason.c_str());
     }
     if (slot.searchable()) {
       costs.latency_cycles.push_back(std::move(latency));

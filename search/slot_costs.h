@@ -20,7 +20,9 @@ struct SlotCosts {
   double fixed_latency_cycles = 0, fixed_energy_pj = 0;
 };
 
-// An error when some candidate cannot run on the accelerator: slot, candidate and the reason.
+// A candidate that cannot run on the accelerator gets four times the cost of the slot's dearest
+// one: a gradient away from it, never a design. An error when no candidate of a slot can run: slot
+// and reason.
 engine::Result<SlotCosts> CostsOfSlots(const nn::Space& space, const hw::CostModel& model,
                                        engine::ThreadPool& pool);
 

@@ -64,6 +64,51 @@ TEST(SlotCosts, AddUpToTheNetworksCost) {
   }
 }
 
+// Some accelerators that can be built run one candidate of a slot and not another: the table then
+// turns the search away from that candidate, and the search goes on.
+TEST(SlotCosts, CandidateThatCannotRunIsPricedAway) {
+  engine::ThreadPool pool(2);
+  const nn::Space space = Tiny();
+  // log2 of micro-op, input, weight and accumulator bytes, batch, input and output block, bus bits.
+  const int points[][8] = {{13, 16, 14, 14, 2, 5, 6, 128},
+                           {13, 12, 14, 18, 2, 6, 4, 128},
+                           {14, 13, 13, 14, 1, 4, 6, 512},
+                           {12, 13, 14, 15, 2, 5, 6, 512}};
+  int priced = 0;
+  for (const auto& p : points) {
+    hw::Config config = Default();
+    config.log_uop_buff = p[0];
+    config.log_inp_buff = p[1];
+    config.log_wgt_buff = p[2];
+    config.log_acc_buff = p[3];
+    config.log_batch = p[4];
+    config.log_block_in = p[5];
+    config.log_block_out = p[6];
+    config.bus_bits = config.dpi_data_bits = p[7];
+    config.vme_tag_bits = 32;
+    const hw::CostModel model(config, hw::DefaultCostTable());
+    const engine::Result<SlotCosts> costs = CostsOfSlots(space, model, pool);
+    ASSERT_TRUE(costs.ok()) << costs.status().message();
+    const std::vector<int> searchable = space.searchable();
+    for (size_t slot = 0; slot < searchable.size(); ++slot) {
+      const nn::Slot& here = space.slots[static_cast<size_t>(searchable[slot])];
+      double dearest = 0;
+      std::vector<size_t> unmappable;
+      for (size_t c = 0; c < here.candidates.size(); ++c) {
+        const Workload workload(ToHardwareLayers(nn::LayersOf(here, here.candidates[c], "s")));
+        const std::optional<DesignCost> cost = Evaluate(model, workload, pool);
+        if (!cost) unmappable.push_back(c);
+        if (cost) dearest = std::max(dearest, static_cast<double>(cost->latency_cycles));
+      }
+      for (size_t c : unmappable) {
+        EXPECT_EQ(costs->latency_cycles[slot][c], 4 * dearest);
+        ++priced;
+      }
+    }
+  }
+  EXPECT_GT(priced, 0) << "these points no longer show the case: find others";
+}
+
 // d(expected objective)/d(logits) against central differences of the same expression in double,
 // over the candidates that were active.
 TEST(SlotCosts, ExpectedObjectiveGradient) {
