@@ -50,7 +50,13 @@ $(BUILD)/obj/bench/%.o: bench/%.cc
 	@mkdir -p $(@D)
 	$(CXX) $(BASE_FLAGS) -MMD -MP -c -o $@ $<
 
+# The commit stands in one object, rebuilt when it changes.
 $(BUILD)/obj/search/version.o: EXTRA += $(if $(COMMIT),-DRHNAS_COMMIT='"$(COMMIT)"')
+$(BUILD)/obj/search/version.o: $(BUILD)/commit
+$(BUILD)/commit: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
+FORCE:
 
 $(BUILD)/obj/%.o: %.cc
 	@mkdir -p $(@D)
@@ -113,8 +119,9 @@ install: all ## install program, library and headers under PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(BUILD)/rhnas $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/librhnas.a $(DESTDIR)$(PREFIX)/lib/
-	for room in $(ROOMS); do install -d $(DESTDIR)$(PREFIX)/include/rhnas/$$room; \
-	  install -m 644 $$room/*.h $(DESTDIR)$(PREFIX)/include/rhnas/$$room/; done
+	for file in $$(ls $(ROOMS:%=%/*.h) engine/simd/*.h engine/simd/*.inl | grep -v _internal.h); do \
+	  install -d $(DESTDIR)$(PREFIX)/include/rhnas/$$(dirname $$file) && \
+	  install -m 644 $$file $(DESTDIR)$(PREFIX)/include/rhnas/$$file || exit 1; done
 
 clean: ## remove the build folder
 	rm -rf $(BUILD)
@@ -126,4 +133,4 @@ help: ## this list
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all run deps test test-slow test-room bench format check-format install clean help
+.PHONY: all run deps test test-slow test-room bench format check-format install clean help FORCE
