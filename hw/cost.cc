@@ -188,21 +188,24 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, std::string* wh
   Work work;
   if (!MakeWork(layer, config_, &work, why)) return std::nullopt;
   BestTiling best;
-  Work best_work = work;
-  bool found = FindTiling(Machine(work, config_, MemoryOf(pipelined_memory_)), &best, why);
-  const auto attempt = [&](const Work& other_work, bool on_alu, bool split_rows) {
+  Work best_work;
+  bool found = false;
+  const auto attempt = [&](const Work& form, bool on_alu, bool split_rows) {
     BestTiling other;
-    const Machine machine(other_work, config_, MemoryOf(pipelined_memory_));
-    if (!FindTiling(machine, &other, nullptr)) return;
-    if (found && other.latency_cycles >= best.latency_cycles) return;
+    const Machine machine(form, config_, MemoryOf(pipelined_memory_));
+    const int64_t below_cycles = found ? best.latency_cycles : kAnyCycles;
+    if (!FindTiling(machine, &other, found ? nullptr : why, below_cycles)) return;
     best = other;
     best.tiling.on_alu = on_alu;
     best.tiling.split_rows = split_rows;
-    best_work = other_work;
+    best_work = form;
     found = true;
   };
+  attempt(work, false, false);
   if (layer.depthwise() && config_.clp) attempt(OnAlu(work), true, false);
-  if (!found && Splits(work)) attempt(SplitRows(work), false, true);
+  // Also where the whole filter fits: a scratchpad that has just become large enough for it must
+  // not cost the tilings of the rows.
+  if (Splits(work)) attempt(SplitRows(work), false, true);
   if (!found) {
     if (why != nullptr) {
       *why = "layer " + layer.name + " fits no tiling: even the smallest lacks " + *why;

@@ -5,7 +5,6 @@
 #include "hw/tiling_search.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace rhnas::hw {
 namespace {
@@ -55,8 +54,10 @@ constexpr int kMostWaiting = 1024;
 
 class Search {
  public:
-  Search(const Machine& machine, BestTiling* best) : m_(machine), w_(machine.work), best_(best) {
-    best_->latency_cycles = std::numeric_limits<int64_t>::max();
+  Search(const Machine& machine, int64_t below_cycles, BestTiling* best)
+      : m_(machine), w_(machine.work), best_(best), below_cycles_(below_cycles) {
+    *best_ = BestTiling{};
+    best_->latency_cycles = below_cycles;  // with no traffic: even a tie does not replace it
     const Timing& t = m_.timing;
     const int64_t pixels = int64_t{w_.rows} * w_.cols * w_.batches;
     const int64_t vectors = pixels * w_.out_units * w_.out_blocks;
@@ -102,7 +103,7 @@ class Search {
       std::pop_heap(waiting_, waiting_ + count_, later);
       Try(waiting_[--count_]);
     }
-    return best_->latency_cycles != std::numeric_limits<int64_t>::max();
+    return best_->latency_cycles < below_cycles_;
   }
 
  private:
@@ -297,6 +298,7 @@ class Search {
   const Machine& m_;
   const Work& w_;
   BestTiling* best_;
+  int64_t below_cycles_;
   bool array_ = true;
   int64_t all_uops_ = 0, per_tile_instructions_ = 0;
   Ticks vector_ticks_ = 0, tile_ticks_ = 0, all_weight_beats_ = 0, bias_beats_ = 0;
@@ -310,8 +312,9 @@ class Search {
 
 }  // namespace
 
-bool FindTiling(const Machine& machine, BestTiling* best, std::string* why) {
-  if (Search(machine, best).Run()) return true;
+bool FindTiling(const Machine& machine, BestTiling* best, std::string* why, int64_t below_cycles) {
+  if (Search(machine, below_cycles, best).Run()) return true;
+  if (why == nullptr) return false;
   const Work& work = machine.work;
   const PixelCut rows = CutRows(work, 1);
   const PixelCut cols = CutCols(work, 1);

@@ -1,6 +1,8 @@
 // The best tiling of a layer on a configuration.
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <string>
 
 #include "hw/schedule.h"
@@ -13,10 +15,15 @@ struct BestTiling {
   int64_t dram_beats = 0;
 };
 
+inline constexpr int64_t kAnyCycles = std::numeric_limits<int64_t>::max();
+
 // The least latency over a fixed grid of tile sizes (the layer's sizes divided by small numbers),
 // one or two contexts and all loop orders; ties go to less DRAM traffic. The grid does not depend
 // on the configuration, so a larger scratchpad or a wider bus cannot lose. Allocates nothing.
-// False: nothing on the grid fits; `why` (optional) tells what the smallest tile lacks.
-bool FindTiling(const Machine& machine, BestTiling* best, std::string* why);
+// Only what takes fewer than `below_cycles` is looked for: a rival's latency prunes from the start.
+// False: nothing on the grid fits and is that fast; `why` (optional) tells what the smallest tile
+// lacks, if it does not fit.
+bool FindTiling(const Machine& machine, BestTiling* best, std::string* why,
+                int64_t below_cycles = kAnyCycles);
 
 }  // namespace rhnas::hw

@@ -274,34 +274,69 @@ TEST(Cost, BestTilingBeatsEveryOther) {
   }
 }
 
-// A wider bus or any larger scratchpad, all else equal, costs no cycles.
-TEST(Cost, MoreOfAResourceNeverCostsCycles) {
+// A wider bus, all else equal, costs no cycles.
+TEST(Cost, WiderBusNeverCostsCycles) {
   for (const Layer& layer : Zoo()) {
-    const std::vector<Layer> one = {layer};
-    const std::string kind = "kind " + std::to_string(static_cast<int>(layer.kind));
     int64_t before = 0;
     for (const int bus : {512, 256, 128, 64}) {
       Config config;
       config.bus_bits = config.dpi_data_bits = bus;
       config.vme_tag_bits = 23;
-      const int64_t now = Latency(config, one);
-      EXPECT_GE(now, before) << kind << " bus " << bus;
+      const int64_t now = Latency(config, {layer});
+      EXPECT_GE(now, before) << "kind " << static_cast<int>(layer.kind) << " bus " << bus;
       before = now;
     }
-    for (int Config::*buffer : {&Config::log_inp_buff, &Config::log_wgt_buff, &Config::log_acc_buff,
-                                &Config::log_uop_buff}) {
-      before = 0;
-      Config config;
-      for (int step = 0; step < 5; ++step) {
-        if (!Check(config).ok) break;
-        const CostModel model(config, DefaultCostTable());
-        const std::optional<LayerCost> cost = model.Evaluate(layer);
-        if (!cost.has_value()) break;  // too small for any tile
-        EXPECT_GE(cost->latency_cycles, before) << kind << " " << ShortName(config);
-        before = cost->latency_cycles;
-        --(config.*buffer);
-      }
+  }
+}
+
+// Nor does a scratchpad one step larger, anywhere in the wide space: neither cycles nor the form
+// that fits.
+TEST(Cost, LargerScratchpadNeverCostsCycles) {
+  std::vector<Layer> layers = Zoo();
+  for (const Layer& layer :
+       {Conv(32, 96, 96, 5, 2, 96), Conv(14, 96, 96, 3, 2, 96), Conv(28, 3, 64, 7, 2),
+        Conv(8, 192, 192, 7, 1, 192), Conv(9, 24, 64, 5, 1)}) {
+    layers.push_back(layer);
+  }
+  const Result<HwSpace> space = FindHwSpace("vta-wide");
+  const auto expect = [&layers](const Config& config, const Config& larger) {
+    ASSERT_TRUE(Check(larger).ok);
+    const CostModel model(config, DefaultCostTable());
+    const CostModel larger_model(larger, DefaultCostTable());
+    for (size_t i = 0; i < layers.size(); ++i) {
+      const std::optional<LayerCost> cost = model.Evaluate(layers[i]);
+      if (!cost.has_value()) continue;
+      const std::optional<LayerCost> now = larger_model.Evaluate(layers[i]);
+      const std::string where =
+          "layer " + std::to_string(i) + " " + ShortName(config) + " -> " + ShortName(larger);
+      ASSERT_TRUE(now.has_value()) << where;
+      EXPECT_LE(now->latency_cycles, cost->latency_cycles)
+          << where << ": " << cost->tiling.ToString() << " -> " << now->tiling.ToString();
     }
+  };
+  constexpr int Config::*kBuffers[] = {&Config::log_uop_buff, &Config::log_inp_buff,
+                                       &Config::log_wgt_buff, &Config::log_acc_buff};
+  // Here a whole filter has just come to fit, and its rows still are better.
+  Config known = space->base;
+  known.log_batch = 1;
+  known.log_block_in = 4;
+  known.log_block_out = 5;
+  known.log_inp_buff = 12;
+  known.log_wgt_buff = 14;
+  known.log_acc_buff = 13;
+  Config known_larger = known;
+  ++known_larger.log_acc_buff;
+  expect(known, known_larger);
+  uint64_t state = 20211;  // Lehmer's generator
+  for (int pairs = 0; pairs < 600;) {
+    state = state * 48271 % 2147483647;
+    const Config config = space->At(static_cast<int64_t>(state) % space->points());
+    if (!Check(config).ok) continue;
+    Config larger = config;
+    ++(larger.*kBuffers[state >> 20 & 3]);
+    if (!Check(larger).ok) continue;
+    expect(config, larger);
+    ++pairs;
   }
 }
 
