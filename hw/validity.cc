@@ -106,8 +106,9 @@ void CheckEncoding(const Config& config, Ledger* ledger) {
   ledger->Need(Rule::kR2, u, kMaxUopDepthBits, "micro-op address bits u");
   ledger->Need(Rule::kR3, fi + fa, 22, "ALU factor bits i+a");
   ledger->Need(Rule::kR4, i + a, 32, "micro-op index bits i+a");
-  // A weight index that does not fit the low word moves whole to the high one.
-  const int low_free = a + i + w > 32 && w <= 32 ? std::max(0, 32 - a - i) : 0;
+  // A weight index that does not fit the low word moves whole to the high one, if there is one.
+  const bool moves = config.uop_bits() > 32 && a + i + w > 32 && w <= 32;
+  const int low_free = moves ? std::max(0, 32 - a - i) : 0;
   ledger->Need(Rule::kR5, low_free + w + i + a, config.uop_bits(), "micro-op index bits w+i+a");
   ledger->Need(Rule::kR6, config.log_inp_factor_restrict + 1, i, "input scratchpad address bits");
   ledger->Need(Rule::kR6, config.log_wgt_factor_restrict + 1, w, "weight scratchpad address bits");

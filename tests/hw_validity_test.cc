@@ -96,6 +96,25 @@ TEST(Validity, VerdictSaysNeedAndHave) {
   EXPECT_EQ(Check(config).rule, Rule::kR1);
 }
 
+// A graded penalty needs the true miss.
+TEST(Validity, MicroOpIndexMissGrowsBitByBit) {
+  Config config;
+  double before = 0;
+  for (int miss = 1; miss <= 3; ++miss) {
+    ++config.log_wgt_buff;
+    const std::vector<Verdict> verdicts = CheckAll(config);
+    const Verdict* r5 = Find(verdicts, Rule::kR5);
+    ASSERT_NE(r5, nullptr) << miss;
+    EXPECT_EQ(r5->need, 32 + miss);
+    EXPECT_EQ(r5->have, 32);
+    EXPECT_GT(r5->severity(), before) << miss;
+    before = r5->severity();
+    if (miss == 1) {
+      EXPECT_EQ(r5->ToString(), "R5: micro-op index bits w+i+a: need 33, have 32");
+    }
+  }
+}
+
 TEST(Validity, MicroOpsOf64BitsFreeTheIndexLimit) {
   Config config;
   config.log_wgt_buff = 19;  // i + w + a = 33
