@@ -76,11 +76,13 @@ class SearchCommand : public Command {
            "may change). A second Ctrl-C ends at once.\n\n"
            "result.json: network, hw, hw_name, valid, macs, params, latency_cycles, energy_pj, "
            "edp_pj_cycles,\n"
-           "area_um2, dram_bytes, accuracy (test images), default (the same network on the default "
-           "accelerator),\n"
-           "ratio (latency, energy, edp: default / found, above 1 is better; area: found / "
-           "default),\n"
-           "proposals (total, valid, by_rule), evaluations, seconds, seed.";
+           "area_um2, dram_bytes, accuracy (test images), objective, limits (latency_met, "
+           "accuracy_met; a\n"
+           "limit not set is met), default (the same network on the default accelerator), ratio "
+           "(latency,\n"
+           "energy, edp: default / found, above 1 is better; area: found / default), proposals "
+           "(total, valid,\n"
+           "unmappable: valid, but a layer fits no tiling, by_rule), evaluations, seconds, seed.";
   }
   const char* examples() const override {
     return "  rhnas search --objective edp --seed 7 --out runs/first\n"
@@ -197,7 +199,7 @@ class SearchCommand : public Command {
 
   int Report(const SearchResult& result, const RunFolder& folder, const Status& log_status,
              Console* console) const {
-    const std::string json = SearchResultJson(result, options_.seed);
+    const std::string json = SearchResultJson(result, options_);
     Status status = log_status;
     const auto write = [&](const char* file, const std::string& text) {
       const Status written = folder.Write(file, text);

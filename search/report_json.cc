@@ -69,7 +69,7 @@ void AddLayers(const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost
   json->EndArray();
 }
 
-std::string SearchResultJson(const SearchResult& result, uint64_t seed) {
+std::string SearchResultJson(const SearchResult& result, const SearchOptions& options) {
   hw::JsonWriter json;
   json.BeginObject();
   json.Key("network").String(result.network);
@@ -80,6 +80,11 @@ std::string SearchResultJson(const SearchResult& result, uint64_t seed) {
   json.Key("params").Int(result.params);
   AddCost(result.cost, &json);
   json.Key("accuracy").Double(result.accuracy);
+  json.Key("objective").String(ObjectiveName(options.objective));
+  json.Key("limits").BeginObject();
+  json.Key("latency_met").Bool(result.latency_met);
+  json.Key("accuracy_met").Bool(result.accuracy_met);
+  json.EndObject();
   json.Key("default").BeginObject();
   AddCost(result.default_cost, &json);
   json.EndObject();
@@ -90,11 +95,12 @@ std::string SearchResultJson(const SearchResult& result, uint64_t seed) {
   json.EndObject();
   json.Key("proposals").BeginObject();
   json.Key("total").Int(result.proposals.total).Key("valid").Int(result.proposals.valid);
+  json.Key("unmappable").Int(result.proposals.unmappable);
   AddByRule(result.proposals.by_rule, &json);
   json.EndObject();
   json.Key("evaluations").Int(result.evaluations);
   json.Key("seconds").Double(result.seconds);
-  json.Key("seed").Int(static_cast<int64_t>(seed));
+  json.Key("seed").Int(static_cast<int64_t>(options.seed));
   json.EndObject();
   return json.text() + "\n";
 }

@@ -18,8 +18,8 @@ struct Ratios {
 };
 Ratios RatiosOf(const DesignCost& found, const DesignCost& default_cost);
 
-// result.json, also what `rhnas search --json` prints.
-std::string SearchResultJson(const SearchResult& result, uint64_t seed);
+// result.json, also what `rhnas search --json` prints. A limit that was not set counts as met.
+std::string SearchResultJson(const SearchResult& result, const SearchOptions& options);
 
 // Members of the object that is open: latency_cycles, energy_pj, edp_pj_cycles, area_um2,
 // dram_bytes.

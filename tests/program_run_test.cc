@@ -67,17 +67,21 @@ TEST_F(SlowCli, SearchLeavesAFolderAndResumesToTheSameBits) {
   const hw::Json result = ParseOrFail(whole.out);
   EXPECT_EQ(whole.out, ReadAll(dir_ + "/whole/result.json"));
   EXPECT_EQ(Keys(result),
-            (std::vector<std::string>{"network", "hw", "hw_name", "valid", "macs", "params",
-                                      "latency_cycles", "energy_pj", "edp_pj_cycles", "area_um2",
-                                      "dram_bytes", "accuracy", "default", "ratio", "proposals",
-                                      "evaluations", "seconds", "seed"}));
+            (std::vector<std::string>{"network",       "hw",          "hw_name",        "valid",
+                                      "macs",          "params",      "latency_cycles", "energy_pj",
+                                      "edp_pj_cycles", "area_um2",    "dram_bytes",     "accuracy",
+                                      "objective",     "limits",      "default",        "ratio",
+                                      "proposals",     "evaluations", "seconds",        "seed"}));
   EXPECT_EQ(Keys(*result.Find("default")),
             (std::vector<std::string>{"latency_cycles", "energy_pj", "edp_pj_cycles", "area_um2",
                                       "dram_bytes"}));
   EXPECT_EQ(Keys(*result.Find("ratio")),
             (std::vector<std::string>{"latency", "energy", "edp", "area"}));
   EXPECT_EQ(Keys(*result.Find("proposals")),
-            (std::vector<std::string>{"total", "valid", "by_rule"}));
+            (std::vector<std::string>{"total", "valid", "unmappable", "by_rule"}));
+  EXPECT_EQ(Keys(*result.Find("limits")),
+            (std::vector<std::string>{"latency_met", "accuracy_met"}));
+  EXPECT_EQ(result.Find("objective")->string, "edp");
   EXPECT_TRUE(result.Find("valid")->boolean);
   EXPECT_EQ(NumberAt(result, "seed"), 5);
   EXPECT_LE(NumberAt(*result.Find("ratio"), "area"), 1.0 + 1e-9);
@@ -89,12 +93,13 @@ TEST_F(SlowCli, SearchLeavesAFolderAndResumesToTheSameBits) {
        {"config.json", "log.csv", "result.json", "vta_config.json", "network.txt", "checkpoint"}) {
     EXPECT_TRUE(fs::exists(dir_ + "/whole/" + file)) << file;
   }
-  // What the folder says costs what the result says.
+  // What the folder says costs what the result says. The search adds up equal layers at once, so
+  // the last bits may differ.
   const hw::Json again = ParseOrFail(
       Run({"cost", "--network", "whole", "--hw", "whole/vta_config.json", "--json"}).out);
   for (const char* key : {"macs", "params", "latency_cycles", "energy_pj", "edp_pj_cycles",
                           "area_um2", "dram_bytes"}) {
-    EXPECT_EQ(NumberAt(again, key), NumberAt(result, key)) << key;
+    EXPECT_NEAR(NumberAt(again, key), NumberAt(result, key), 1e-12 * NumberAt(result, key)) << key;
   }
   const Outcome checked =
       Run({"space", "--hw-space", "vta", "--area-max", "1.0", "--check", "whole/vta_config.json"});
@@ -167,8 +172,11 @@ TEST_F(SlowCli, SearchWithNoUsableCheckpoint) {
 }
 
 TEST_F(SlowCli, SearchOnAFixedAcceleratorAndPlainText) {
-  const Outcome outcome = Run(With(TinySearch("fixed"), {"--hw", "default", "--epochs", "1"}));
+  const Outcome outcome =
+      Run(With(TinySearch("fixed"), {"--hw", "default", "--epochs", "1", "--objective", "energy",
+                                     "--accuracy-min", "1"}));
   ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("NOT MET"), std::string::npos) << outcome.out;
   for (const char* word : {"network", "accelerator", "latency", "energy", "EDP", "area", "accuracy",
                            "evaluations", "time", "run folder"}) {
     EXPECT_NE(outcome.out.find(word), std::string::npos) << word << "\n" << outcome.out;
@@ -176,6 +184,10 @@ TEST_F(SlowCli, SearchOnAFixedAcceleratorAndPlainText) {
   EXPECT_EQ(outcome.err.find('\r'), std::string::npos) << "no refreshed line in a file";
   const hw::Json result = ParseOrFail(ReadAll(dir_ + "/fixed/result.json"));
   EXPECT_EQ(NumberAt(*result.Find("ratio"), "edp"), 1);
+  // A missed limit is told to scripts too.
+  EXPECT_EQ(result.Find("objective")->string, "energy");
+  EXPECT_TRUE(result.Find("limits")->Find("latency_met")->boolean) << "none was set";
+  EXPECT_FALSE(result.Find("limits")->Find("accuracy_met")->boolean);
 }
 
 // --- train ---
