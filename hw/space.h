@@ -35,7 +35,9 @@ struct SpaceOptions {
   int bus_bits = 64;          // of spaces whose bus is given; 0: searched over 64, 128, 256, 512
   bool derived_tags = false;  // SHL_VME_CLT_TAG_BITS as wide as R7 needs, instead of 21
 };
-// vta, vta-wide (hw-spaces), vta-small (enumerable in milliseconds).
+// vta: the box of the extended VTA's own explorer (apps/params/dsexplorer.py of
+// pasqoc/incubator-tvm-vta, branch il_contrib_0421); vta-wide: every buffer and the bus too;
+// vta-small: enumerable in milliseconds.
 Result<HwSpace> FindHwSpace(const std::string& name, const SpaceOptions& options = {});
 std::vector<std::string> HwSpaceNames();
 
@@ -55,7 +57,7 @@ struct SpaceCount {
 SpaceCount Count(const HwSpace& space, const Limits& limits = {});
 
 // For messages about constraints that cannot be met. Both walk the whole space.
-// The valid point of the smallest area (built-in table); empty when no point is valid.
+// The valid point of the smallest area (of the limits' table); empty when no point is valid.
 std::optional<Config> SmallestValid(const HwSpace& space, const Limits& limits = {});
 // The valid point that differs from `config` by the fewest steps over all parameters, the smaller
 // area first among equals; empty when no point is valid.

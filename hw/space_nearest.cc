@@ -19,7 +19,7 @@ std::optional<Config> Best(const HwSpace& space, const Limits& limits,
     int steps = 0;
     for (size_t i = 0; i < from.size(); ++i) steps += std::abs(walk.index()[i] - from[i]);
     if (steps > best_steps || BrokenRules(walk.config(), limits) != 0) continue;
-    const double area = AreaUm2(walk.config(), DefaultCostTable());
+    const double area = AreaUm2(walk.config(), limits.table());
     if (steps < best_steps || area < best_area) {
       best = walk.config();
       best_steps = steps;

@@ -172,8 +172,7 @@ void CheckRules(const Config& config, const Limits& limits, Ledger* ledger) {
   CheckMemoryPath(config, ledger);
   CheckSplits(config, ledger);
   if (limits.area_max_um2.has_value()) {
-    ledger->Need(Rule::kArea, AreaUm2(config, DefaultCostTable()), *limits.area_max_um2,
-                 "area, um^2");
+    ledger->Need(Rule::kArea, AreaUm2(config, limits.table()), *limits.area_max_um2, "area, um^2");
   }
   if (limits.board.has_value()) {
     const Board& board = *limits.board;

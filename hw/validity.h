@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "hw/config.h"
+#include "hw/tables.h"
 
 namespace rhnas::hw {
 
@@ -63,10 +64,12 @@ Result<Board> FindBoard(const std::string& name);
 struct Limits {
   std::optional<double> area_max_um2;
   std::optional<Board> board;
+  const CostTable* area_table = nullptr;  // null: the built-in one; must outlive the limits
+  // The table that areas under these limits are taken from.
+  const CostTable& table() const { return area_table ? *area_table : DefaultCostTable(); }
 };
 
-// Every violated rule (one verdict a rule, the worst one); empty when valid. The area cap uses the
-// built-in table's area; with a table of your own compare its AreaUm2 yourself.
+// Every violated rule (one verdict a rule, the worst one); empty when valid.
 std::vector<Verdict> CheckAll(const Config& config, const Limits& limits = {});
 // The first violated rule in order, or ok.
 Verdict Check(const Config& config, const Limits& limits = {});

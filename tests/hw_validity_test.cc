@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "hw/cost.h"
+#include "hw/number.h"
 #include "hw/space.h"
 
 namespace rhnas::hw {
@@ -196,6 +197,44 @@ TEST(Validity, AreaCapAndBoards) {
   EXPECT_TRUE(Check(*FindConfig("block32"), board).ok)
       << Check(*FindConfig("block32"), board).ToString();
   EXPECT_FALSE(FindBoard("xczu7eg").ok());
+}
+
+// The built-in table with every area as many times larger.
+CostTable TableOfLargerAreas(double times) {
+  std::string csv = "name,value,unit,node_nm,voltage_v,source\n";
+  for (const TableRow& row : DefaultCostTable().rows()) {
+    const bool area = row.name.find("_um2") != std::string::npos &&
+                      row.name.find("_per_um2") == std::string::npos;
+    csv += row.name + "," + FormatDouble(area ? row.value * times : row.value) + "," + row.unit +
+           "," + row.node_nm + "," + row.voltage_v + ",test\n";
+  }
+  const Result<CostTable> table = ParseCostTable(csv, "larger.csv");
+  EXPECT_TRUE(table.ok()) << table.error();
+  return *table;
+}
+
+TEST(Validity, AreaCapIsOfTheTableGiven) {
+  const CostTable larger = TableOfLargerAreas(2);
+  const double area = AreaUm2(Config(), DefaultCostTable());
+  EXPECT_NEAR(AreaUm2(Config(), larger), 2 * area, 1e-9 * area);
+  Limits limits;
+  limits.area_max_um2 = 1.5 * area;
+  EXPECT_TRUE(Check(Config(), limits).ok);
+  limits.area_table = &larger;
+  EXPECT_EQ(Check(Config(), limits).rule, Rule::kArea);
+  EXPECT_NEAR(Check(Config(), limits).need, 2 * area, 1e-9 * area);
+  EXPECT_NE(BrokenRules(Config(), limits), 0u);
+  EXPECT_EQ(CheckAll(Config(), limits).size(), 1u);
+  // And so where the nearest point is looked for.
+  const Result<HwSpace> space = FindHwSpace("vta-small");
+  const std::optional<Config> nearest = NearestValid(*space, Config(), limits);
+  ASSERT_TRUE(nearest.has_value());
+  EXPECT_LE(AreaUm2(*nearest, larger), *limits.area_max_um2);
+  const double smallest = AreaUm2(*SmallestValid(*space), DefaultCostTable());
+  limits.area_max_um2 = 1.9 * smallest;
+  EXPECT_FALSE(SmallestValid(*space, limits).has_value());
+  limits.area_table = nullptr;
+  EXPECT_TRUE(SmallestValid(*space, limits).has_value());
 }
 
 TEST(Validity, EveryRuleHasANameAndADescription) {
