@@ -36,6 +36,17 @@ std::string FormatDouble(double value) {
   return text;
 }
 
+std::string FormatShort(double value) {
+  if (value == std::floor(value)) return FormatDouble(value);
+  std::ostringstream stream;
+  stream.imbue(std::locale::classic());
+  stream.precision(7);
+  stream << value;
+  double rounded = value;
+  ParseDouble(stream.str(), &rounded);
+  return FormatDouble(rounded);  // 12345680 rather than 1.234568e+07
+}
+
 std::string Nearest(const std::string& word, const std::string* candidates, int count) {
   std::string best;
   size_t best_distance = std::numeric_limits<size_t>::max();

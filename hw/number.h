@@ -10,6 +10,8 @@ namespace rhnas::hw {
 bool ParseDouble(const std::string& text, double* value);
 // Shortest of 15, 16 or 17 digits that reads back the same. REQUIRES: finite.
 std::string FormatDouble(double value);
+// For people: at most seven significant digits; integers exact. REQUIRES: finite.
+std::string FormatShort(double value);
 // The candidate with the smallest edit distance, for "did you mean"; empty when none is near (more
 // than a third of the letters differ).
 std::string Nearest(const std::string& word, const std::string* candidates, int count);

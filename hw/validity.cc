@@ -211,8 +211,8 @@ const char* RuleDescription(Rule rule) { return kDescriptions[static_cast<size_t
 
 std::string Verdict::ToString() const {
   if (ok) return "valid";
-  return std::string(RuleName(rule)) + ": " + what + ": need " + FormatDouble(need) + ", have " +
-         FormatDouble(have);
+  return std::string(RuleName(rule)) + ": " + what + ": need " + FormatShort(need) + ", have " +
+         FormatShort(have);
 }
 
 double Verdict::severity() const {

@@ -44,7 +44,7 @@ struct Verdict {
   Rule rule = Rule::kR1;
   double need = 0, have = 0;
   const char* what = "";  // "GEMM factor bits", unit included
-  // "R3: ALU factor bits i+a: need 23, have 22"
+  // "R3: ALU factor bits i+a: need 23, have 22"; fractions to seven digits.
   std::string ToString() const;
   // How far the rule is missed, >= 0, comparable between rules: log2-style units, capped at 8.
   double severity() const;

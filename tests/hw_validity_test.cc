@@ -97,6 +97,15 @@ TEST(Validity, VerdictSaysNeedAndHave) {
   EXPECT_EQ(Check(config).rule, Rule::kR1);
 }
 
+TEST(Validity, VerdictPrintsFractionsShort) {
+  EXPECT_EQ((Verdict{false, Rule::kArea, 1937816.3200000008, 968908.16000000038, "area, um^2"})
+                .ToString(),
+            "area: area, um^2: need 1937816, have 968908.2");
+  EXPECT_EQ((Verdict{false, Rule::kBoard, 123456789, 115.5, "LUT"}).ToString(),
+            "board: LUT: need 123456789, have 115.5");
+  EXPECT_EQ(FormatShort(12345678.9), "12345680");
+}
+
 // A graded penalty needs the true miss.
 TEST(Validity, MicroOpIndexMissGrowsBitByBit) {
   Config config;
