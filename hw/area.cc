@@ -3,6 +3,9 @@
 // Scratchpads are built as the generator builds them: one element is spread over memories of a
 // 64-bit word each, so a wide element means many shallow memories, and CACTI is asked for one of
 // those (core/TensorLoadNarrowVME.scala: one memory per bus word of the tensor).
+//
+// Limitation: below the table's smallest capacity (2 KB) the area per KB is flat, so the periphery
+// of shallow wide banks is under-priced.
 #include "hw/banks.h"
 #include "hw/cost.h"
 

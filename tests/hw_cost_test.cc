@@ -360,6 +360,14 @@ TEST(Cost, SaysWhyNothingFits) {
   std::string why;
   EXPECT_FALSE(model.Evaluate(Conv(14, 64, 64, 3, 1), &why).has_value());
   EXPECT_NE(why.find("micro-ops: need"), std::string::npos) << why;
+  // Of the forms tried, the last speaks: a row of the filter, not the whole of it.
+  Config shallow;
+  shallow.log_block_in = shallow.log_block_out = 6;
+  shallow.log_wgt_buff = 13;  // two elements
+  ASSERT_TRUE(Check(shallow).ok) << Check(shallow).ToString();
+  EXPECT_FALSE(
+      CostModel(shallow, DefaultCostTable()).Evaluate(Conv(14, 64, 64, 7, 1), &why).has_value());
+  EXPECT_NE(why.find("need 7, have 2"), std::string::npos) << why;
   Config invalid;
   invalid.log_inp_buff = 18;
   EXPECT_FALSE(
