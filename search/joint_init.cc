@@ -79,6 +79,7 @@ Status JointSearch::Impl::Init() {
     }
   }
   const double default_area = hw::AreaUm2(default_hw, table);
+  limits.area_table = &table;
   if (o.area_max > 0) limits.area_max_um2 = o.area_max * default_area;
   if (!o.board.empty()) {
     hw::Result<hw::Board> board = hw::FindBoard(o.board);

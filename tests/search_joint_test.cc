@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "engine/archive.h"
 #include "engine/cpu.h"
 #include "search/joint_search.h"
 
@@ -58,6 +59,16 @@ uint64_t RunWhole(const SearchOptions& options, SearchResult* result = nullptr) 
   EXPECT_EQ(sink.last.done, sink.last.total) << "progress must end at its own total";
   if (result != nullptr) *result = search->result();
   return search->Hash();
+}
+
+std::vector<std::string> Lines(const std::string& text) {
+  std::vector<std::string> lines;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    lines.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return lines;
 }
 
 std::string TemporaryFile(const char* name) {
@@ -199,6 +210,34 @@ TEST(JointSearch, InfeasibleConstraintsNameTheNearestPoint) {
   ASSERT_FALSE(latency.ok());
   EXPECT_NE(latency.status().message().find("takes"), std::string::npos)
       << latency.status().message();
+}
+
+// The area cap is relative: a table with every area scaled alike must leave it as it is.
+TEST(JointSearch, AreaCapTakesTheUsersTable) {
+  const std::string path = TemporaryFile("areas.csv");
+  for (double scale : {0.05, 20.0}) {
+    std::string csv;
+    for (const std::string& line : Lines(hw::DefaultCostTableCsv())) {
+      const size_t comma = line.find(',');
+      const std::string name = line.substr(0, comma);
+      const size_t end = line.find(',', comma + 1);
+      if (name.find("um2") != std::string::npos && end != std::string::npos) {
+        const double value = std::strtod(line.c_str() + comma + 1, nullptr);
+        csv += name + "," + std::to_string(value * scale) + line.substr(end) + "\n";
+      } else {
+        csv += line + "\n";
+      }
+    }
+    ASSERT_TRUE(engine::WriteFileAtomically(path, csv).ok());
+    SearchOptions options = ShortSearch();
+    options.energy_table = path;
+    SearchResult result;
+    ASSERT_NE(RunWhole(options, &result), 0u);
+    EXPECT_LE(result.cost.area_um2, result.default_cost.area_um2);
+    EXPECT_GT(result.proposals.by_rule[static_cast<size_t>(hw::Rule::kArea)], 0)
+        << "the cap must rule something out at scale " << scale;
+  }
+  unlink(path.c_str());
 }
 
 TEST(JointSearch, BadOptionsAreOneLine) {
