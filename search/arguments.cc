@@ -113,6 +113,10 @@ std::string HardwareFile(const std::string& name_or_path) {
   return FileOf(name_or_path, RunFolder::kHardware, hw::PresetNames());
 }
 
+bool IsHardwareFile(const std::string& name_or_path) {
+  return !Contains(hw::PresetNames(), name_or_path);
+}
+
 Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bits) {
   const std::string path = HardwareFile(name_or_path);
   if (LooksLikePath(path, ".json") && !IsFile(path)) {

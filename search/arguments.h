@@ -34,6 +34,8 @@ Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument);
 
 // The vta_config.json of a run folder; anything else as it is.
 std::string HardwareFile(const std::string& name_or_path);
+// False for the name of a preset, which is never a file.
+bool IsHardwareFile(const std::string& name_or_path);
 
 // --hw NAME|FILE; a run folder stands for its vta_config.json. bus_bits 0: as the configuration
 // says; otherwise the platform's bus, with a tag field as wide as that bus needs (R7).

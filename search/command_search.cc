@@ -1,4 +1,7 @@
 // rhnas search: the joint search, its run folder, its progress.
+#include <tuple>
+#include <utility>
+
 #include "engine/archive.h"
 #include "hw/json.h"
 #include "search/arguments.h"
@@ -69,11 +72,12 @@ class SearchCommand : public Command {
   const char* notes() const override {
     return "The run folder (default runs/SPACE-OBJECTIVE-sSEED, with -2, -3, .. when taken) holds\n"
            "config.json (every setting), log.csv (a row an epoch), result.json, vta_config.json, "
-           "network.txt\n"
-           "and the checkpoint. Ctrl-C saves; --resume DIR goes on to the same bits (only "
-           "--threads "
-           "and --data\n"
-           "may change). A second Ctrl-C ends at once.\n\n"
+           "network.txt,\n"
+           "the checkpoint, and copies of the files given by --hw (hw_config.json) and "
+           "--energy-table\n"
+           "(energy_table.csv), which a resumed run works with. Ctrl-C saves; --resume DIR goes on "
+           "to the same\n"
+           "bits (only --threads and --data may change). A second Ctrl-C ends at once.\n\n"
            "result.json: network, hw, hw_name, valid, macs, params, latency_cycles, energy_pj, "
            "edp_pj_cycles,\n"
            "area_um2, dram_bytes, accuracy (test images), objective, limits (latency_met, "
@@ -104,25 +108,87 @@ class SearchCommand : public Command {
   }
 
  private:
+  // The text of the files that settings name.
+  struct Copies {
+    std::string fixed_hw, energy_table;
+  };
+
+  // The settings with the run folder's copies in place of the files that they name.
+  SearchOptions OnCopies(const RunFolder& folder) const {
+    SearchOptions options = options_;
+    if (!options.fixed_hw.empty() && IsHardwareFile(options.fixed_hw)) {
+      options.fixed_hw = folder.File(RunFolder::kFixedHardware);
+    }
+    if (!options.energy_table.empty()) {
+      options.energy_table = folder.File(RunFolder::kEnergyTable);
+    }
+    return options;
+  }
+
+  Status WriteCopies(const Copies& copies, const SearchOptions& on_copies) const {
+    Status status;
+    if (on_copies.fixed_hw != options_.fixed_hw) {
+      status = engine::WriteFileAtomically(on_copies.fixed_hw, copies.fixed_hw);
+    }
+    if (status.ok() && on_copies.energy_table != options_.energy_table) {
+      status = engine::WriteFileAtomically(on_copies.energy_table, copies.energy_table);
+    }
+    return status;
+  }
+
+  Status CheckCopies(const RunFolder& folder, const SearchOptions& on_copies) const {
+    for (const auto& [copy, original, name] :
+         {std::tuple(on_copies.fixed_hw, options_.fixed_hw, RunFolder::kFixedHardware),
+          std::tuple(on_copies.energy_table, options_.energy_table, RunFolder::kEnergyTable)}) {
+      if (copy == original || folder.Has(name)) continue;
+      return Status::Error("%s: holds no %s, the copy of %s that its run works with",
+                           folder.path().c_str(), name, original.c_str());
+    }
+    return Status::Ok();
+  }
+
+  // A message about a copy tells the file that the user gave.
+  std::string NamingOriginals(std::string message, const SearchOptions& on_copies) const {
+    for (const auto& [copy, original] :
+         {std::pair(on_copies.fixed_hw, options_.fixed_hw),
+          std::pair(on_copies.energy_table, options_.energy_table)}) {
+      const size_t at = copy.empty() ? std::string::npos : message.find(copy);
+      if (at != std::string::npos) message.replace(at, copy.size(), original);
+    }
+    return message;
+  }
+
   int Start(const FlagSet& flags, const std::vector<std::string>& words, Console* console) {
     InstallStopSignals();
     if (Status status = CheckDataFlags(options_.dataset, options_.data_dir); !status.ok()) {
       return console->Fail(kExitUsage, status.message());
     }
+    Copies copies;
     if (!options_.fixed_hw.empty()) {
       options_.fixed_hw = HardwareFile(options_.fixed_hw);
       const Argument<hw::Config> fixed = ResolveHardware(options_.fixed_hw, 0);
       if (!fixed.value.ok()) return console->Fail(fixed.exit_code, fixed.value.status().message());
+      copies.fixed_hw = hw::ToJson(*fixed.value) + "\n";
+    }
+    if (!options_.energy_table.empty()) {
+      Result<std::string> table = engine::ReadFile(options_.energy_table);
+      if (!table.ok()) return console->Fail(table.status());
+      copies.energy_table = std::move(*table);
     }
     const std::string base =
         Format("runs/%s-%s-s%llu", options_.space.c_str(), ObjectiveName(options_.objective),
                static_cast<unsigned long long>(options_.seed));
     Result<RunFolder> folder = RunFolder::Create(out_.empty() ? RunFolder::FirstFree(base) : out_);
     if (!folder.ok()) return console->Fail(folder.status());
-    Result<std::unique_ptr<JointSearch>> search = JointSearch::Create(options_);
+    const SearchOptions on_copies = OnCopies(*folder);
+    if (Status status = WriteCopies(copies, on_copies); !status.ok()) {
+      folder->Discard();
+      return console->Fail(status);
+    }
+    Result<std::unique_ptr<JointSearch>> search = JointSearch::Create(on_copies);
     if (!search.ok()) {
       folder->Discard();
-      return console->Fail(search.status());
+      return console->Fail(kExitFailure, NamingOriginals(search.status().message(), on_copies));
     }
     std::vector<std::string> command_line = {"rhnas", name()};
     command_line.insert(command_line.end(), words.begin(), words.end());
@@ -155,7 +221,11 @@ class SearchCommand : public Command {
     }
     if (!warning.empty()) console->Note("rhnas search: " + warning);
 
-    Result<std::unique_ptr<JointSearch>> search = JointSearch::Create(options_);
+    const SearchOptions on_copies = OnCopies(*folder);
+    if (Status status = CheckCopies(*folder, on_copies); !status.ok()) {
+      return console->Fail(status);
+    }
+    Result<std::unique_ptr<JointSearch>> search = JointSearch::Create(on_copies);
     if (!search.ok()) return console->Fail(search.status());
     const std::string checkpoint = folder->File(RunFolder::kCheckpoint);
     double seconds = 0;

@@ -164,8 +164,9 @@ void RunFolder::Discard() {
   if (!fresh_) return;
   std::error_code ignored;
   const std::string checkpoint = kCheckpoint;
-  for (const std::string& name : {std::string(kConfig), std::string(kLog), checkpoint,
-                                  checkpoint + ".prev", std::string(".probe")}) {
+  for (const std::string& name :
+       {std::string(kConfig), std::string(kLog), checkpoint, checkpoint + ".prev",
+        std::string(kEnergyTable), std::string(kFixedHardware), std::string(".probe")}) {
     fs::remove(fs::path(File(name)), ignored);
   }
   // remove() leaves a folder that is not empty alone.

@@ -1,6 +1,7 @@
 // The folder a run leaves: config.json (every setting), log.csv (a row an epoch), checkpoint,
-// result.json, vta_config.json, network.txt. What can be wrong with it (not writable, not empty,
-// disk full, in use) is found before the work starts.
+// result.json, vta_config.json, network.txt, and copies of the files that its settings name. What
+// can be wrong with it (not writable, not empty, disk full, in use) is found before the work
+// starts.
 #pragma once
 
 #include <string>
@@ -19,6 +20,9 @@ class RunFolder {
   static constexpr char kHardware[] = "vta_config.json";
   static constexpr char kNetwork[] = "network.txt";
   static constexpr char kCheckpoint[] = "checkpoint";
+  // Copies of the files that settings name: those may be edited or moved, a run may not change.
+  static constexpr char kEnergyTable[] = "energy_table.csv";
+  static constexpr char kFixedHardware[] = "hw_config.json";
 
   RunFolder() = default;
   ~RunFolder();

@@ -1,5 +1,7 @@
 // Runs of the program: faults before the work starts, stopping by signals, resuming to the same
 // bits.
+#include "hw/config.h"
+#include "hw/tables.h"
 #include "tests/program_cli.h"
 
 namespace rhnas {
@@ -25,6 +27,9 @@ TEST_F(Cli, SearchFaultsBeforeTheWork) {
   fs::create_directory(dir_ + "/full");
   std::ofstream(dir_ + "/full/x") << "x";
   fs::create_directory(dir_ + "/no_data");
+  std::ofstream(dir_ + "/broken.csv") << "name,value\n";
+  // Valid, but larger than the default accelerator.
+  std::ofstream(dir_ + "/large.json") << hw::ToJson(*hw::FindConfig("vta_config_be_huge"));
   struct Case {
     std::vector<std::string> words;
     const char* says;
@@ -39,7 +44,9 @@ TEST_F(Cli, SearchFaultsBeforeTheWork) {
       {{"--area-max", "0.0001", "--out", "r"}, "area"},
       {{"--latency-max", "1", "--out", "r"}, "latency"},
       {{"--energy-table", "missing.csv", "--out", "r"}, "missing.csv"},
+      {{"--energy-table", "broken.csv", "--out", "r"}, ": broken.csv:1"},
       {{"--hw", "missing.json", "--out", "r"}, "missing.json"},
+      {{"--hw", "large.json", "--out", "r"}, "accelerator large.json cannot be built"},
       {{"--batch", "60000", "--out", "r"}, "batch"},
   };
   for (const Case& c : cases) {
@@ -153,6 +160,40 @@ TEST_F(SlowCli, SearchLeavesAFolderAndResumesToTheSameBits) {
   const Outcome finished = Run({"search", "--resume", "whole", "--json"});
   EXPECT_EQ(finished.code, 0) << finished.err;
   EXPECT_EQ(WithoutSeconds(finished.out, false), WithoutSeconds(whole.out, false));
+}
+
+// A run keeps copies of the files that its settings name: these may be edited or go away.
+TEST_F(SlowCli, ResumeNeedsNoOriginalFiles) {
+  std::string table = hw::DefaultCostTableCsv();
+  for (size_t at = 0; (at = table.find("_read_pj_per_byte,", at)) != std::string::npos; ++at) {
+    table.insert(table.find(',', at) + 1, "1");  // 5.2 becomes 15.2
+  }
+  std::ofstream(dir_ + "/table.csv") << table;
+  std::ofstream(dir_ + "/fixed.json") << hw::ToJson(*hw::FindConfig("default"));
+  const auto words = [](const char* out) {
+    return With(TinySearch(out), {"--energy-table", "table.csv", "--hw", "fixed.json"});
+  };
+  const Outcome whole = Run(With(words("whole"), {"--json"}));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  const pid_t pid = Start(words("stopped"));
+  ASSERT_TRUE(WaitForLines(pid, dir_ + "/stopped/log.csv", 2)) << ReadAll(dir_ + "/.stderr");
+  kill(pid, SIGINT);
+  ASSERT_EQ(Wait(pid).code, 130);
+  std::ofstream(dir_ + "/table.csv") << hw::DefaultCostTableCsv();
+  fs::remove(dir_ + "/fixed.json");
+  fs::rename(dir_ + "/stopped", dir_ + "/moved");
+  const Outcome resumed = Run({"search", "--resume", "moved", "--json"});
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(WithoutSeconds(resumed.out, false), WithoutSeconds(whole.out, false));
+  const hw::Json cost =
+      ParseOrFail(Run({"cost", "--network", "moved", "--hw", "moved", "--json"}).out);
+  EXPECT_LT(NumberAt(cost, "energy_pj"), NumberAt(ParseOrFail(whole.out), "energy_pj"))
+      << "the built-in table must give another result for this test to mean anything";
+  fs::remove(dir_ + "/moved/energy_table.csv");
+  const Outcome missing = Run({"search", "--resume", "moved"});
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_NE(missing.err.find("holds no energy_table.csv, the copy of table.csv"), std::string::npos)
+      << missing.err;
 }
 
 TEST_F(SlowCli, SearchWithNoUsableCheckpoint) {
