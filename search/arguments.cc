@@ -40,6 +40,22 @@ std::string FileOf(const std::string& argument, const std::string& inside,
   return argument;
 }
 
+bool Exists(const std::string& path) {
+  std::error_code error;
+  return fs::exists(fs::path(path), error);
+}
+
+// What a path is that is no regular file; `inside` stands for a folder that holds it.
+Status NotAFile(const std::string& path, const std::string& inside) {
+  std::error_code error;
+  const char* text = path.c_str();
+  if (fs::is_directory(fs::path(path), error)) {
+    return Status::Error("%s: is a folder without %s", text, inside.c_str());
+  }
+  if (Exists(path)) return Status::Error("%s: is not a regular file", text);
+  return Status::Error("%s: no such file", text);
+}
+
 bool LooksLikePath(const std::string& argument, const std::string& extension) {
   if (argument.find('/') != std::string::npos) return true;
   return argument.size() > extension.size() &&
@@ -91,9 +107,11 @@ Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument) {
   const std::string path = FileOf(argument.text, RunFolder::kNetwork, names);
   if (Contains(names, path) || !IsFile(path)) {
     if (LooksLikePath(path, ".txt")) {
-      return {Status::Error("%s: no such file", path.c_str()), kExitFailure};
+      return {NotAFile(path, RunFolder::kNetwork), kExitFailure};
     }
-    return {nn::ParseNetwork(argument.text, argument.options), kExitUsage};
+    Result<nn::Network> network = nn::ParseNetwork(argument.text, argument.options);
+    if (!network.ok() && Exists(path)) return {NotAFile(path, RunFolder::kNetwork), kExitFailure};
+    return {network, kExitUsage};
   }
   const Result<std::string> text = engine::ReadFile(path);
   if (!text.ok()) return {text.status(), kExitFailure};
@@ -119,8 +137,8 @@ bool IsHardwareFile(const std::string& name_or_path) {
 
 Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bits) {
   const std::string path = HardwareFile(name_or_path);
-  if (LooksLikePath(path, ".json") && !IsFile(path)) {
-    return {Status::Error("%s: no such file", path.c_str()), kExitFailure};
+  if (IsHardwareFile(path) && !IsFile(path) && (LooksLikePath(path, ".json") || Exists(path))) {
+    return {NotAFile(path, RunFolder::kHardware), kExitFailure};
   }
   hw::Result<hw::Config> found = hw::FindConfig(path);
   if (!found.ok()) {

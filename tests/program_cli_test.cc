@@ -219,6 +219,24 @@ std::string ObjectText(const std::string& text, const std::string& key) {
   return "";
 }
 
+TEST_F(Cli, WhatIsNoFileIsToldAsWhatItIs) {
+  fs::create_directory(dir_ + "/folder");
+  struct Case {
+    const char *flag, *path, *says;
+  };
+  for (const Case& c : {Case{"--hw", "folder", "folder: is a folder without vta_config.json"},
+                        Case{"--hw", "./folder", "./folder: is a folder without vta_config.json"},
+                        Case{"--hw", "/dev/null", "/dev/null: is not a regular file"},
+                        Case{"--hw", "./none", "./none: no such file"},
+                        Case{"--network", "folder", "folder: is a folder without network.txt"},
+                        Case{"--network", "./folder", "./folder: is a folder without network.txt"},
+                        Case{"--network", "/dev/null", "/dev/null: is not a regular file"}}) {
+    const Outcome outcome = Run({"cost", "--network", "resnet20", c.flag, c.path});
+    EXPECT_EQ(outcome.code, 1) << outcome.err;
+    EXPECT_EQ(outcome.err, std::string("rhnas cost: ") + c.says + "\n");
+  }
+}
+
 TEST_F(Cli, InvalidHardwareGivesVerdicts) {
   const std::string config = ObjectText(Run({"cost", "--network", "resnet20", "--json"}).out, "hw");
   std::ofstream(dir_ + "/good.json") << config;
