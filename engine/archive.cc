@@ -17,6 +17,9 @@ namespace rhnas::engine {
 
 namespace {
 
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "checkpoints hold values as the bytes of a little-endian machine");
+
 constexpr char kMagic[] = "RHNASCKP";
 constexpr size_t kMagicBytes = 8, kChecksumBytes = 8;
 constexpr uint32_t kVersion = 1;

@@ -1,8 +1,9 @@
 // Named blobs in one file with a checksum: checkpoints.
 //
-// Format (little-endian): magic "RHNASCKP", version u32, count u32; for each entry: name length
-// u32, name, byte count u64, bytes; last 8 bytes: FNV-1a 64 of all before. Written aside, synced,
-// renamed; the file that stood there before is kept as FILE.prev.
+// Format (little-endian; values too, as the bytes of the machine): magic "RHNASCKP", version u32,
+// count u32; for each entry: name length u32, name, byte count u64, bytes; last 8 bytes: FNV-1a 64
+// of all before. Written aside, synced, renamed; the file that stood there before is kept as
+// FILE.prev.
 #pragma once
 
 #include <cstdint>

@@ -42,7 +42,6 @@ TEST_F(Archive, RoundTrip) {
   Buffer buffer(3);
   buffer[1] = 7;
   writer.PutBuffer("buffer", buffer);
-  writer.Put("pi", 3.5);  // the last one counts
   ASSERT_TRUE(writer.Save(path).ok());
 
   auto reader = ArchiveReader::Open(path);
@@ -59,13 +58,19 @@ TEST_F(Archive, RoundTrip) {
   reader->GetString("text", &text);
   reader->GetBuffer("buffer", &loaded);
   EXPECT_TRUE(reader->status().ok()) << reader->status().message();
-  EXPECT_EQ(pi, 3.5);
+  EXPECT_EQ(pi, 3.25);
   EXPECT_EQ(list, (std::vector<int32_t>{1, -2, 3}));
   EXPECT_TRUE(empty.empty());
   EXPECT_EQ(text, std::string("a\0b", 3));
   EXPECT_EQ(loaded[1], 7);
   EXPECT_TRUE(reader->Has("pi"));
   EXPECT_FALSE(reader->Has("tau"));
+}
+
+TEST_F(Archive, NamesAreUnique) {
+  ArchiveWriter writer;
+  writer.Put("pi", 3.25);
+  EXPECT_DEATH(writer.Put("pi", 3.5), "pi");
 }
 
 // The bytes themselves, so that another machine reads them.
