@@ -77,6 +77,16 @@ void SetChannel(const Saved& saved, int j, double mean, double variance, float e
   saved.bias[j] = static_cast<float>(double{beta} + error * scale);
 }
 
+// Only finite moments enter: a batch with a NaN would spoil the running ones for good. At momentum
+// 1 the old values do not count, whatever they are.
+void UpdateRunning(float momentum, float mean, float variance, float* running_mean,
+                   float* running_var) {
+  if (!std::isfinite(mean) || !std::isfinite(variance)) return;
+  const float keep = 1 - momentum;
+  *running_mean = keep == 0 ? mean : keep * *running_mean + momentum * mean;
+  *running_var = keep == 0 ? variance : keep * *running_var + momentum * variance;
+}
+
 void BatchStatistics(Tape& tape, const float* x, int64_t rows, int c, const float* gamma,
                      const float* beta, float* running_mean, float* running_var,
                      const BatchNormOptions& options, const Saved& saved) {
@@ -93,15 +103,14 @@ void BatchStatistics(Tape& tape, const float* x, int64_t rows, int c, const floa
     kernels.moments(x + begin * c, end - begin, c, shift + at, sum + at, sum_squares + at);
   });
   const double n = static_cast<double>(rows);
-  const float keep = 1 - options.momentum;
   pool.ParallelFor(c, kChannelGrain, [&](int64_t begin, int64_t end, int) {
     for (int j = static_cast<int>(begin); j < end; ++j) {
       const Moments m = JoinChunks(partials, rows, c, j);
       SetChannel(saved, j, m.mean, m.sum_squares / n, options.epsilon, gamma[j], beta[j]);
       if (options.update_running) {
         const double unbiased = m.sum_squares / std::max(n - 1, 1.0);
-        running_mean[j] = keep * running_mean[j] + options.momentum * static_cast<float>(m.mean);
-        running_var[j] = keep * running_var[j] + options.momentum * static_cast<float>(unbiased);
+        UpdateRunning(options.momentum, static_cast<float>(m.mean), static_cast<float>(unbiased),
+                      &running_mean[j], &running_var[j]);
       }
     }
   });

@@ -368,6 +368,35 @@ TEST_F(Ops, WeightedSumDoesNotReadWhatHasNoForwardWeight) {
   EXPECT_EQ(Value(WeightedSum(tape, xs, 2, tape.Leaf(w), none)), (std::vector<float>{0, 0}));
 }
 
+// One bad batch must not stay in the running statistics, and momentum 1 forgets what stood there.
+TEST_F(Ops, BatchNormKeepsItsRunningStatisticsFinite) {
+  const float nan = std::nanf("");
+  const float ones[2] = {1, 1}, zeros[2] = {0, 0};
+  const float good[8] = {1, 2, 3, 6, 5, 10, 7, 14};
+  float bad[8];
+  std::copy(good, good + 8, bad);
+  bad[2] = nan;  // channel 0 only
+  float mean[2] = {3, 4}, variance[2] = {5, 6};
+  const auto run = [&](const float* x, float momentum) {
+    tape.Reset();
+    BatchNormOptions options;
+    options.momentum = momentum;
+    const Var gamma = tape.Constant(Shape(2), ones), beta = tape.Constant(Shape(2), zeros);
+    BatchNorm(tape, tape.Constant(Shape(4, 2), x), gamma, beta, mean, variance, options);
+  };
+  run(bad, 0.5f);
+  EXPECT_EQ(mean[0], 3);
+  EXPECT_EQ(variance[0], 5);
+  EXPECT_EQ(mean[1], 0.5f * 4 + 0.5f * 8);
+  mean[0] = mean[1] = variance[0] = nan;
+  variance[1] = std::numeric_limits<float>::infinity();
+  run(good, 1);
+  EXPECT_FLOAT_EQ(mean[0], 4);
+  EXPECT_FLOAT_EQ(mean[1], 8);
+  EXPECT_FLOAT_EQ(variance[0], 20.0f / 3);
+  EXPECT_FLOAT_EQ(variance[1], 80.0f / 3);
+}
+
 class OpsDeathTest : public Ops {
  protected:
   OpsDeathTest() : Ops(1) {}  // a fork with threads is unsafe
