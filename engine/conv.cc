@@ -13,6 +13,10 @@ namespace {
 using conv::Correlation;
 using conv::FilterGradient;
 
+bool IsDepthwise(const ConvShape& shape) {
+  return shape.groups == shape.c && shape.groups == shape.k && shape.groups > 1;
+}
+
 void CheckShape(const ConvShape& s) {
   RHNAS_CHECK(s.n >= 1 && s.h >= 1 && s.w >= 1 && s.c >= 1, "input [%d,%d,%d,%d]", s.n, s.h, s.w,
               s.c);
@@ -23,10 +27,8 @@ void CheckShape(const ConvShape& s) {
   RHNAS_CHECK(s.h + 2 * s.pad >= s.r && s.w + 2 * s.pad >= s.s,
               "filter %dx%d on a padded image of %dx%d", s.r, s.s, s.h + 2 * s.pad,
               s.w + 2 * s.pad);
-}
-
-bool IsDepthwise(const ConvShape& shape) {
-  return shape.groups == shape.c && shape.groups == shape.k && shape.groups > 1;
+  RHNAS_CHECK(!IsDepthwise(s) || s.s <= conv::kMaxDepthwiseWidth,
+              "a depthwise filter of width %d, at most %d", s.s, conv::kMaxDepthwiseWidth);
 }
 
 void Correlate(const Correlation* jobs, int count, bool depthwise, ThreadPool& pool) {

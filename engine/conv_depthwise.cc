@@ -45,7 +45,7 @@ int MakePasses(int s, int stride, const Kernel (&kernels)[8][3], Pass* passes, i
   return count;
 }
 
-constexpr int kMaxPasses = 64;
+constexpr int kMaxPasses = kMaxDepthwiseWidth;  // at the worst a pass for each column of taps
 
 // Columns of a pass, of which [low, high) are inside an image of width w when the first is pixel
 // `start` (which may be negative) and each is `pixels` further.

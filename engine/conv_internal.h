@@ -32,6 +32,9 @@ struct Correlation {
   bool accumulate = false;
 };
 
+// Columns of taps that a depthwise filter may have.
+constexpr int kMaxDepthwiseWidth = 64;
+
 // Outputs of more floats than this are written past the caches: 8 MiB, about what one program can
 // count on in a third-level cache. Fetching them first, to write them, would cost a third of the
 // traffic of a bandwidth-bound layer.

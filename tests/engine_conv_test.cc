@@ -13,6 +13,7 @@
 
 #include "engine/cpu.h"
 #include "engine/status.h"
+#include "engine/tensor.h"
 #include "engine/threads.h"
 
 namespace rhnas::engine {
@@ -27,7 +28,7 @@ std::string Describe(const ConvShape& s) {
                 s.s, s.stride, s.pad, s.groups);
 }
 
-// Small multiples of 1/64, so that wrong indices cannot hide in rounding.
+// Small multiples of 1/32768, so that wrong indices cannot hide in rounding.
 void FillNumbers(float* data, int64_t count, uint32_t seed) {
   uint32_t state = seed * 2654435761u + 12345u;
   for (int64_t i = 0; i < count; i++) {
@@ -293,10 +294,35 @@ TEST_F(ConvTest, SameBitsForAnyThreadCount) {
   }
 }
 
+// Outputs of over 2 Mi floats are written past the caches where they are aligned: the same bits.
+TEST_F(ConvTest, StreamedOutputHasTheSameBits) {
+  ThreadPool pool(3);
+  for (const ConvShape& s :
+       {Make(3, 64, 64, 16, 192, 3, 1, 1, 1), Make(3, 64, 64, 192, 192, 3, 1, 1, 192),
+        Make(12, 64, 64, 192, 192, 3, 2, 1, 192)}) {
+    const int64_t size = s.output_size();
+    ASSERT_GT(size, 2 * 1024 * 1024);
+    std::vector<float> x(static_cast<size_t>(s.input_size()));
+    std::vector<float> f(static_cast<size_t>(s.filter_size()));
+    FillNumbers(x.data(), s.input_size(), 1);
+    FillNumbers(f.data(), s.filter_size(), 2);
+    Buffer aligned(size), shifted(size + 1);
+    for (Target target : SupportedTargets()) {
+      ASSERT_TRUE(SetTarget(TargetName(target)).ok());
+      ConvForward(s, x.data(), f.data(), aligned.data(), false, pool);
+      ConvForward(s, x.data(), f.data(), shifted.data() + 1, false, pool);
+      EXPECT_EQ(0, std::memcmp(aligned.data(), shifted.data() + 1,
+                               static_cast<size_t>(size) * sizeof(float)))
+          << Describe(s) << " " << TargetName(target);
+    }
+  }
+}
+
 TEST_F(ConvTest, Gemm) {
   ThreadPool one(1), three(3);
-  const int sizes[][3] = {{1, 1, 1},   {1, 5, 7},    {3, 1, 4},    {7, 13, 24},   {16, 16, 16},
-                          {31, 40, 9}, {65, 33, 17}, {4, 200, 70}, {200, 10, 64}, {3, 3, 1500}};
+  const int sizes[][3] = {{1, 1, 1},     {1, 5, 7},    {3, 1, 4},    {7, 13, 24},
+                          {16, 16, 16},  {31, 40, 9},  {65, 33, 17}, {4, 200, 70},
+                          {200, 10, 64}, {3, 3, 1500}, {3, 4500, 20}};
   for (const auto& size : sizes) {
     for (int variant = 0; variant < 8; variant++) {
       GemmShape shape;
@@ -354,6 +380,8 @@ TEST_F(ConvTest, WrongShapesStop) {
                "filter 5x5 on a padded image of 4x4");
   EXPECT_DEATH(ConvBackwardFilter(Make(1, 2, 2, 1, 1, 1, 0, 0, 1), x, f, y, false, pool),
                "stride 0");
+  EXPECT_DEATH(ConvForward(Make(1, 70, 70, 2, 2, 65, 1, 0, 2), x, f, y, false, pool),
+               "a depthwise filter of width 65, at most 64");
   GemmShape shape;
   shape.k = 0;
   EXPECT_DEATH(Gemm(shape, x, f, y, false, pool), "k 0");
