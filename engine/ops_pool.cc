@@ -87,6 +87,10 @@ Var MaxPool(Tape& tape, Var x, const PoolOptions& options) {
       float* dx = t->AccumulateGrad(x, &fresh);
       const auto& k = simd::Elementwise();
       const size_t row_bytes = static_cast<size_t>(s.c) * sizeof(float);
+      // Now, so that a warm step allocates nothing whoever gets which image.
+      for (int worker = 0; worker < t->pool().size(); ++worker) {
+        t->pool().Scratch(worker, row_bytes);
+      }
       // Windows of one image may overlap, so an image is one worker's.
       t->pool().ParallelFor(s.n, 1, [&](int64_t begin, int64_t end, int worker) {
         float* remaining = static_cast<float*>(t->pool().Scratch(worker, row_bytes));

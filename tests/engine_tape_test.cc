@@ -97,18 +97,19 @@ struct Network {
 };
 
 TEST(Tape, AWarmStepAllocatesNothing) {
-  ThreadPool pool(1);  // which worker needs scratch memory first is left to chance with more
-  Tape tape(pool);
-  Network network;
-  Sgd optimizer(network.parameters(), SgdOptions());
-  for (int i = 0; i < 3; ++i) network.Step(tape, optimizer);
-  const int64_t blocks = tape.arena().block_allocations();
-  const int64_t before = g_allocations;
-  network.Step(tape, optimizer);
-  network.Step(tape, optimizer);
-  // The parameter list of ClipGradNorm in Step is the one thing the test itself makes.
-  EXPECT_EQ(g_allocations - before, 2);
-  EXPECT_EQ(tape.arena().block_allocations(), blocks);
+  for (int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    Tape tape(pool);
+    Network network;
+    Sgd optimizer(network.parameters(), SgdOptions());
+    for (int i = 0; i < 3; ++i) network.Step(tape, optimizer);
+    const int64_t blocks = tape.arena().block_allocations();
+    const int64_t before = g_allocations;
+    for (int i = 0; i < 20; ++i) network.Step(tape, optimizer);
+    // The parameter list of ClipGradNorm in Step is the one thing the test itself makes.
+    EXPECT_EQ(g_allocations - before, 20) << threads << " threads";
+    EXPECT_EQ(tape.arena().block_allocations(), blocks);
+  }
 }
 
 TEST(Tape, OneStepHasTheSameBitsForAnyThreadCount) {
