@@ -3,10 +3,14 @@
 // Square roots are std::sqrt, which IEEE 754 rounds correctly everywhere.
 #pragma once
 
+#include <cfloat>
 #include <cstdint>
 #include <cstring>
 
 namespace rhnas::engine {
+
+static_assert(FLT_EVAL_METHOD == 0,
+              "rhnas needs float arithmetic in float: on 32-bit x86 add -msse2 -mfpmath=sse");
 
 namespace scalar_math {
 

@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "engine/check.h"
 #include "engine/tensor.h"
 #include "engine/threads.h"
 
@@ -36,6 +37,8 @@ class Arena {
   Arena& operator=(const Arena&) = delete;
   void* Allocate(size_t bytes);  // 64-byte aligned, contents undefined
   float* Floats(int64_t count) {
+    RHNAS_CHECK(static_cast<uint64_t>(count) <= SIZE_MAX / sizeof(float),
+                "%lld floats: more than memory has addresses for", static_cast<long long>(count));
     return static_cast<float*>(Allocate(static_cast<size_t>(count) * sizeof(float)));
   }
   void Reset();

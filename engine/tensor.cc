@@ -1,6 +1,7 @@
 // Shapes, aligned buffers and parameters.
 #include "engine/tensor.h"
 
+#include <cstdint>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -34,6 +35,9 @@ std::string Shape::ToString() const {
 
 Buffer::Buffer(int64_t size) : size_(size) {
   RHNAS_CHECK(size >= 0, "a buffer of %lld floats", static_cast<long long>(size));
+  RHNAS_CHECK(static_cast<uint64_t>(size) <= SIZE_MAX / sizeof(float),
+              "a buffer of %lld floats: more than memory has addresses for",
+              static_cast<long long>(size));
   if (size == 0) return;
   const size_t bytes = static_cast<size_t>(size) * sizeof(float);
   data_ = static_cast<float*>(::operator new(bytes, kAlignment, std::nothrow));

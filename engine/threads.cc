@@ -172,10 +172,12 @@ void* ThreadPool::Scratch(int worker, size_t bytes) {
   RHNAS_CHECK(worker >= 0 && worker < impl_->size, "worker %d of %d", worker, impl_->size);
   ScratchBuffer& buffer = impl_->scratch[static_cast<size_t>(worker)];
   if (buffer.bytes < bytes) {
-    ::operator delete (buffer.data, std::align_val_t{kAlignment});
     // A little more than asked, so that slowly growing demands settle.
     const size_t rounded = (bytes + bytes / 4 + 4095) / 4096 * 4096;
-    buffer.data = ::operator new (rounded, std::align_val_t{kAlignment});
+    void* larger = ::operator new (rounded, std::align_val_t{kAlignment}, std::nothrow);
+    RHNAS_CHECK(larger != nullptr, "out of memory: asked for %zu bytes", rounded);
+    ::operator delete (buffer.data, std::align_val_t{kAlignment});
+    buffer.data = larger;
     buffer.bytes = rounded;
   }
   return buffer.data;
