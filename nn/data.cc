@@ -40,6 +40,13 @@ Status WithHint(const Status& status, const std::string& hint) {
 Result<DataPair> Pair(MemoryResult train, MemoryResult test, const std::string& hint) {
   if (!train.ok()) return hint.empty() ? train.status() : WithHint(train.status(), hint);
   if (!test.ok()) return hint.empty() ? test.status() : WithHint(test.status(), hint);
+  const DataSet &a = **train, &b = **test;
+  if (a.height() != b.height() || a.width() != b.width() || a.channels() != b.channels()) {
+    return Status::Error(
+        "%s: training images of %d x %d x %d, test images of %d x %d x %d: expected the same size "
+        "(height x width x channels)",
+        a.name().c_str(), a.height(), a.width(), a.channels(), b.height(), b.width(), b.channels());
+  }
   DataPair pair;
   pair.train = std::move(*train);
   pair.test = std::move(*test);
@@ -97,16 +104,10 @@ Result<DataPair> OpenFolder(const std::string& dir) {
   MemoryResult train_set = ReadClassFolders("folder", train, 0, 1);
   MemoryResult test_set = ReadClassFolders("folder", test, 0, 1);
   if (train_set.ok() && test_set.ok()) {
-    const DataSet &a = **train_set, &b = **test_set;
     if ((*train_set)->class_names != (*test_set)->class_names) {
       return Status::Error("%s and %s do not have the same class folders (%s; %s)", train.c_str(),
                            test.c_str(), JoinText((*train_set)->class_names, ", ").c_str(),
                            JoinText((*test_set)->class_names, ", ").c_str());
-    }
-    if (a.height() != b.height() || a.width() != b.width() || a.channels() != b.channels()) {
-      return Status::Error("%s has images of %d x %d x %d, %s of %d x %d x %d", train.c_str(),
-                           a.height(), a.width(), a.channels(), test.c_str(), b.height(), b.width(),
-                           b.channels());
     }
   }
   return Pair(std::move(train_set), std::move(test_set), "");
@@ -199,6 +200,12 @@ Result<DataPair> OpenData(const DataOptions& options) {
     Result<DataPair> opened = OpenNamed(options);
     if (!opened.ok()) return opened;
     pair = std::move(*opened);
+    // Networks are built, and accelerators costed, for square images.
+    if (pair.train->height() != pair.train->width()) {
+      return Status::Error(
+          "%s: images of %d x %d pixels (height x width), expected square ones: crop or pad them",
+          options.name.c_str(), pair.train->height(), pair.train->width());
+    }
     static_cast<MemoryDataSet&>(*pair.train).Truncate(options.train_size);
     static_cast<MemoryDataSet&>(*pair.test).Truncate(options.test_size);
   }

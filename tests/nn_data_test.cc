@@ -91,6 +91,8 @@ TEST_F(NnData, CifarPlanesBecomePixels) {
     }
   }
   EXPECT_EQ(Open("cifar10", dir_, 3).train->size(), 3);
+  EXPECT_EQ(pair.mean, (std::vector<float>{0.4914f, 0.4822f, 0.4465f}));
+  EXPECT_EQ(pair.stddev, (std::vector<float>{0.2023f, 0.1994f, 0.2010f}));
 }
 
 TEST_F(NnData, CifarInUsualFolderAndCoarseLabels) {
@@ -136,19 +138,31 @@ std::string Labels(int n) {
 }
 
 TEST_F(NnData, Mnist) {
-  Write("train-images-idx3-ubyte", Images(12, 3, 4));
+  Write("train-images-idx3-ubyte", Images(12, 4, 4));
   Write("train-labels-idx1-ubyte", Labels(12));
-  Write("t10k-images.idx3-ubyte", Images(5, 3, 4));
+  Write("t10k-images.idx3-ubyte", Images(5, 4, 4));
   Write("t10k-labels.idx1-ubyte", Labels(5));
   const DataPair pair = Open("mnist", dir_);
   EXPECT_EQ(pair.train->size(), 12);
   EXPECT_EQ(pair.test->size(), 5);
-  EXPECT_EQ(pair.train->height(), 3);
+  EXPECT_EQ(pair.train->height(), 4);
   EXPECT_EQ(pair.train->width(), 4);
   EXPECT_EQ(pair.train->channels(), 1);
-  uint8_t pixels[12];
+  uint8_t pixels[16];
   EXPECT_EQ(pair.train->Get(11, pixels), 1);
-  EXPECT_EQ(pixels[1], 11 * 12 + 1);
+  EXPECT_EQ(pixels[1], 11 * 16 + 1);
+}
+
+TEST_F(NnData, MnistOfTwoSizesOrNotSquare) {
+  Write("train-images-idx3-ubyte", Images(12, 4, 4));
+  Write("train-labels-idx1-ubyte", Labels(12));
+  Write("t10k-images-idx3-ubyte", Images(5, 5, 5));
+  Write("t10k-labels-idx1-ubyte", Labels(5));
+  EXPECT_HAS(Message("mnist"),
+             "mnist: training images of 4 x 4 x 1, test images of 5 x 5 x 1: expected the same");
+  Write("train-images-idx3-ubyte", Images(12, 3, 4));
+  Write("t10k-images-idx3-ubyte", Images(5, 3, 4));
+  EXPECT_HAS(Message("mnist"), "images of 3 x 4 pixels (height x width), expected square ones");
 }
 
 TEST_F(NnData, MnistFaults) {
@@ -179,26 +193,26 @@ std::string Ppm(int h, int w, int value) {
 }
 
 TEST_F(NnData, FolderWithTrainAndTest) {
-  Write("train/cat/a.ppm", Ppm(4, 6, 10));
-  Write("train/cat/b.PPM", Ppm(4, 6, 11));
+  Write("train/cat/a.ppm", Ppm(5, 5, 10));
+  Write("train/cat/b.PPM", Ppm(5, 5, 11));
   Write("train/cat/notes.txt", "not an image");
-  Write("train/dog/a.ppm", Ppm(4, 6, 20));
-  Write("test/cat/a.ppm", Ppm(4, 6, 30));
-  Write("test/dog/a.ppm", Ppm(4, 6, 40));
+  Write("train/dog/a.ppm", Ppm(5, 5, 20));
+  Write("test/cat/a.ppm", Ppm(5, 5, 30));
+  Write("test/dog/a.ppm", Ppm(5, 5, 40));
   const DataPair pair = Open("folder", dir_);
   ASSERT_EQ(pair.train->size(), 3);
   EXPECT_EQ(pair.test->size(), 2);
   EXPECT_EQ(pair.train->classes(), 2);
-  EXPECT_EQ(pair.train->height(), 4);
-  EXPECT_EQ(pair.train->width(), 6);
-  std::vector<uint8_t> pixels(72);
+  EXPECT_EQ(pair.train->height(), 5);
+  EXPECT_EQ(pair.train->width(), 5);
+  std::vector<uint8_t> pixels(75);
   // The classes take turns.
   EXPECT_EQ(pair.train->Get(0, pixels.data()), 0);
   EXPECT_EQ(pair.train->Get(1, pixels.data()), 1);
-  EXPECT_EQ(pixels[71], 20);
+  EXPECT_EQ(pixels[74], 20);
   EXPECT_EQ(pair.train->Get(2, pixels.data()), 0);
   EXPECT_EQ(pixels[0], 11);
-  Write("test/eel/a.ppm", Ppm(4, 6, 1));
+  Write("test/eel/a.ppm", Ppm(5, 5, 1));
   EXPECT_HAS(Message("folder"), "same class folders");
 }
 
@@ -215,6 +229,24 @@ TEST_F(NnData, FolderWithoutPartsKeepsEveryFifth) {
   for (int i = 0; i < 16; ++i) seen.insert((pair.train->Get(i, pixels), pixels[0]));
   for (int i = 0; i < 4; ++i) seen.insert((pair.test->Get(i, pixels), pixels[0]));
   EXPECT_EQ(seen.size(), 20u);
+}
+
+TEST_F(NnData, FolderOfTwoSizesOrNotSquare) {
+  for (int i = 0; i < 10; ++i) {  // every fifth, which the test part takes, is larger
+    const int side = i % 5 == 0 ? 3 : 2;
+    Write("x/" + std::to_string(i) + ".ppm", Ppm(side, side, i));
+    Write("y/" + std::to_string(i) + ".ppm", Ppm(side, side, i));
+  }
+  EXPECT_HAS(Message("folder"), "training images of 2 x 2 x 3, test images of 3 x 3 x 3");
+  for (const char* part : {"train", "test"}) {
+    const int h = part == std::string("train") ? 4 : 6;
+    Write("parts/" + std::string(part) + "/x/a.ppm", Ppm(h, 6, 1));
+    Write("parts/" + std::string(part) + "/y/a.ppm", Ppm(h, 6, 2));
+  }
+  EXPECT_HAS(Message("folder", dir_ + "/parts"), "training images of 4 x 6 x 3, test images of 6");
+  Write("parts/test/x/a.ppm", Ppm(4, 6, 1));
+  Write("parts/test/y/a.ppm", Ppm(4, 6, 1));
+  EXPECT_HAS(Message("folder", dir_ + "/parts"), "crop or pad");
 }
 
 TEST_F(NnData, FolderFaults) {
@@ -277,6 +309,18 @@ TEST_F(NnData, SynthIsAPureFunctionOfSeedPartAndIndex) {
   OpenData(options)->train->Get(7, b.data());
   EXPECT_NE(a, b);
   for (float s : pair->stddev) EXPECT_GT(s, 0.1f);
+}
+
+TEST_F(NnData, StandardAugmentation) {
+  const Augmentation digits = StandardAugmentation("mnist", 28);
+  EXPECT_EQ(digits.pad_crop, 3);
+  EXPECT_FALSE(digits.flip);
+  EXPECT_EQ(digits.cutout, 0);
+  for (const char* name : {"cifar10", "cifar100", "fashion-mnist", "folder", "synth"}) {
+    const Augmentation photos = StandardAugmentation(name, 32);
+    EXPECT_EQ(photos.pad_crop, 4);
+    EXPECT_TRUE(photos.flip) << name;
+  }
 }
 
 TEST_F(NnData, SplitIsAPartition) {
