@@ -52,7 +52,7 @@ struct Supernet::Impl {
   struct Node {
     std::vector<std::unique_ptr<Module>> candidates;
     std::unique_ptr<Parameter> logits;  // null: no choice
-    double mass = 0;                    // log-sum-exp of the active logits before the step
+    std::vector<float> remembered;      // all logits before the step
   };
   Space space;
   std::vector<Node> nodes;
@@ -179,10 +179,11 @@ ArchPass Supernet::ForwardArch(Tape& tape, Var images, ArchGradient kind, float 
 }
 
 void Supernet::RememberMass(const ArchPass& pass) {
-  size_t i = 0;
+  if (pass.kind != ArchGradient::kProxyHard) return;
   for (Impl::Node& node : impl_->nodes) {
     if (node.logits == nullptr) continue;
-    node.mass = LogSumExp(node.logits->value.data(), pass.active[i++]);
+    const float* logits = node.logits->value.data();
+    node.remembered.assign(logits, logits + node.candidates.size());
   }
 }
 
@@ -193,8 +194,13 @@ void Supernet::RestoreMass(const ArchPass& pass) {
     if (node.logits == nullptr) continue;
     const std::vector<int>& active = pass.active[i++];
     float* logits = node.logits->value.data();
-    const double offset = node.mass - LogSumExp(logits, active);
-    for (int j : active) logits[j] = static_cast<float>(double{logits[j]} + offset);
+    // The optimiser's momentum moves inactive logits too: a slot's logits are one parameter.
+    std::vector<float> before = node.remembered;
+    const double offset = LogSumExp(before.data(), active) - LogSumExp(logits, active);
+    for (int j : active) {
+      before[static_cast<size_t>(j)] = static_cast<float>(double{logits[j]} + offset);
+    }
+    std::copy(before.begin(), before.end(), logits);
   }
 }
 

@@ -5,12 +5,12 @@
 // of two ways:
 //   kProxyHard   after Auto-NBA/ProxylessNAS "two": two active candidates per slot, value of the
 //                first, gradient through both with p = softmax of their two logits; RestoreMass
-//                then keeps the active logits' share of probability (log-sum-exp offset).
+//                then keeps the share of every other candidate.
 //   kStraightThrough  Gumbel-softmax, hard: value of one candidate, gradient through the soft
-//   weights
-//                of the `active` best candidates.
-// The temperature acts in both: it scales the perturbed logits that choose the active candidates in
-// kStraightThrough, and the sampling distribution softmax(logits / temperature) in kProxyHard.
+//                weights of the `active` best candidates.
+// The temperature sharpens the distribution softmax(logits / temperature) that kProxyHard draws
+// from (its weights are free of it), and the soft weights of kStraightThrough (its choice is free
+// of it).
 #pragma once
 
 #include <memory>
@@ -61,9 +61,10 @@ class Supernet {
   ArchPass ForwardArch(engine::Tape& tape, engine::Var images, ArchGradient kind, float temperature,
                        engine::Rng& rng, int active = 2);
 
-  // Around the optimiser's step on arch(): for kProxyHard, RestoreMass adds one offset to a slot's
-  // active logits so that their log-sum-exp is what RememberMass saw, hence their share against
-  // the inactive ones. No effect for kStraightThrough.
+  // Around the optimiser's step on arch(): for kProxyHard, RestoreMass puts a slot's inactive
+  // logits back to what RememberMass saw (momentum moves them too) and adds one offset to the
+  // active ones so that their log-sum-exp is as it was: other candidates keep their share
+  // (ProxylessNAS, section 3.2.1). No effect for kStraightThrough.
   void RememberMass(const ArchPass& pass);
   void RestoreMass(const ArchPass& pass);
 

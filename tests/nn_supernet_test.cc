@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <set>
 
 #include "engine/optimizer.h"
 #include "engine/threads.h"
@@ -202,7 +204,9 @@ TEST_F(NnSupernet, ArchGradientMatchesFiniteDifferences) {
         std::vector<bool> is_active(4, false);
         for (int i : pass.active[slot]) is_active[static_cast<size_t>(i)] = true;
         for (int i = 0; i < 4; ++i) {
-          if (!is_active[static_cast<size_t>(i)]) EXPECT_EQ(logits.grad[i], 0);
+          if (!is_active[static_cast<size_t>(i)]) {
+            EXPECT_EQ(logits.grad[i], 0);
+          }
         }
       }
     }
@@ -247,7 +251,9 @@ TEST_F(NnSupernet, ExpectedCostAndItsGradient) {
           const float got = net_.arch()[slot]->grad[pass.active[slot][j]];
           EXPECT_NEAR(double{got}, expected, 1e-5 + 2e-4 * std::fabs(expected))
               << "temperature " << temperature;
-          if (kind == ArchGradient::kProxyHard) EXPECT_NE(got, 0);
+          if (kind == ArchGradient::kProxyHard) {
+            EXPECT_NE(got, 0);
+          }
         }
       }
     }
@@ -370,6 +376,52 @@ TEST_F(NnSupernet, RestoreMassKeepsTheActiveShare) {
   }
 }
 
+// Adam's momentum moves logits that had no gradient this time; their share is not to move.
+TEST_F(NnSupernet, RestoreMassKeepsTheShareOfInactiveCandidates) {
+  engine::Adam adam(net_.arch(), {});
+  Rng rng(3);
+  int moved_by_momentum = 0;
+  for (int step = 0; step < 30; ++step) {
+    adam.ZeroGrad();
+    tape_.Reset();
+    const ArchPass pass = net_.ForwardArch(tape_, Images(), ArchGradient::kProxyHard, 1, rng);
+    tape_.Backward(engine::Add(tape_, engine::CrossEntropy(tape_, pass.logits, labels_),
+                               ExpectedCost(tape_, pass, {{3, 7, 0.5, 2}, {1, 4, 0, 6}}, 0)));
+    std::vector<double> before[2], logits_before[2];
+    const auto logits_of = [&](size_t slot) {
+      const float* logits = net_.arch()[slot]->value.data();
+      return std::vector<double>(logits, logits + 4);
+    };
+    for (size_t slot = 0; slot < 2; ++slot) {
+      before[slot] = net_.Probabilities(static_cast<int>(slot));
+      logits_before[slot] = logits_of(slot);
+    }
+    net_.RememberMass(pass);
+    adam.Step(0.1f, pool_);
+    const std::vector<double> stepped[2] = {logits_of(0), logits_of(1)};
+    net_.RestoreMass(pass);
+    for (size_t slot = 0; slot < 2; ++slot) {
+      const std::vector<double> after = net_.Probabilities(static_cast<int>(slot));
+      const std::vector<double> logits = logits_of(slot);
+      double active_before = 0, active_after = 0;
+      for (int i : pass.active[slot]) {
+        active_before += before[slot][static_cast<size_t>(i)];
+        active_after += after[static_cast<size_t>(i)];
+        EXPECT_NE(logits[static_cast<size_t>(i)], logits_before[slot][static_cast<size_t>(i)]);
+      }
+      EXPECT_NEAR(active_after, active_before, 1e-6) << "step " << step;
+      for (size_t i = 0; i < 4; ++i) {
+        if (std::count(pass.active[slot].begin(), pass.active[slot].end(), static_cast<int>(i)) > 0)
+          continue;
+        moved_by_momentum += stepped[slot][i] != logits_before[slot][i] ? 1 : 0;
+        EXPECT_EQ(logits[i], logits_before[slot][i]) << "step " << step;
+        EXPECT_NEAR(after[i], before[slot][i], 1e-6) << "step " << step;
+      }
+    }
+  }
+  EXPECT_GT(moved_by_momentum, 50);
+}
+
 // Gumbel-max: frequencies are softmax(logits / temperature); in kStraightThrough the choice does
 // not depend on the temperature, in kProxyHard it does.
 TEST_F(NnSupernet, SamplesFollowTheTemperedSoftmax) {
@@ -470,6 +522,73 @@ TEST(NnBlocks, ModulesHoldTheCountedParameters) {
       for (int i = 0; i < 2 * space.classes; ++i) {
         ASSERT_TRUE(std::isfinite(tape.value(y)[i])) << text;
       }
+    }
+  }
+}
+
+// Batch norm scales start at 1, at the end of a residual branch at 0; the rule is Goyal et al.'s.
+TEST(NnBlocks, ResidualBranchesStartFromZero) {
+  const Space space = *FindSpace("tiny");
+  Supernet net(space, Rng(1));
+  std::set<std::string> zero;
+  for (size_t i = 0; i < space.slots.size(); ++i) {
+    const Slot& slot = space.slots[i];
+    for (const Block& block : slot.candidates) {
+      const std::string prefix = SlotPrefix(space, static_cast<int>(i));
+      std::string last;
+      for (const LayerShape& layer :
+           LayersOf(slot, block, slot.searchable() ? prefix + "/" + block.name : prefix)) {
+        if (layer.kind == LayerKind::kConv) last = layer.name;
+        if (layer.kind == LayerKind::kAdd) zero.insert(last + "/gamma");
+      }
+    }
+  }
+  EXPECT_GT(zero.size(), 5u);
+  int ones = 0;
+  for (const Parameter* weight : net.weights()) {
+    if (weight->name.find("/gamma") == std::string::npos) continue;
+    const bool is_zero = zero.count(weight->name) > 0;
+    ones += is_zero ? 0 : 1;
+    for (int64_t i = 0; i < weight->value.size(); ++i) {
+      ASSERT_EQ(weight->value[i], is_zero ? 0 : 1) << weight->name;
+    }
+  }
+  EXPECT_GT(ones, 20);
+}
+
+// Kaiming normal over the fan-out: deviation sqrt(2 / (r s k / groups)).
+TEST(NnBlocks, FiltersStartKaimingNormal) {
+  int checked = 0, grouped = 0;
+  for (const char* text : {"resnet20", "mobilenet_v2"}) {
+    const Network network = *ParseNetwork(text);
+    Supernet net(network.space, Rng(1));
+    for (const LayerShape& layer : LayersOf(network.space, network.genotype)) {
+      for (const Parameter* weight : net.weights()) {
+        const int64_t n = weight->value.size();
+        if (weight->name != layer.name + "/filter" || n < 8000) continue;
+        double sum = 0, squares = 0;
+        for (int64_t i = 0; i < n; ++i) {
+          sum += double{weight->value[i]};
+          squares += double{weight->value[i]} * double{weight->value[i]};
+        }
+        const double want = std::sqrt(2.0 * layer.groups / (double(layer.r) * layer.s * layer.k));
+        EXPECT_NEAR(std::sqrt(squares / double(n)) / want, 1, 0.05) << weight->name;
+        EXPECT_NEAR(sum / double(n) / want, 0, 0.06) << weight->name;
+        ++checked;
+        grouped += layer.groups > 1 ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_GT(checked, 20);
+  EXPECT_GT(grouped, 0);
+}
+
+TEST(NnBlocks, MobileNetV2UsesRelu6) {
+  const Space space = *FindSpace("mobilenet_v2");
+  for (const Slot& slot : space.slots) {
+    for (const Block& block : slot.candidates) {
+      if (block.kind == BlockKind::kPoolLinear) continue;
+      EXPECT_EQ(block.activation, engine::Activation::kRelu6) << block.name;
     }
   }
 }
