@@ -5,7 +5,6 @@
 // from the seed, so nothing of the loader but its position needs saving.
 #include <algorithm>
 #include <condition_variable>
-#include <cstring>
 #include <mutex>
 #include <numeric>
 #include <thread>

@@ -1,8 +1,6 @@
 // Training and evaluating one path of a supernet (or a fixed network, a supernet of one path).
 #pragma once
 
-#include <functional>
-
 #include "engine/optimizer.h"
 #include "nn/data.h"
 #include "nn/supernet.h"

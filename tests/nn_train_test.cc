@@ -144,11 +144,109 @@ TEST(NnTrain, NoUpdateFromALossThatIsNotFinite) {
   std::vector<float> images(batch.images, batch.images + batch.shape.size());
   images[5] = std::nanf("");
   batch.images = images.data();
+  const auto evaluate = [&] {  // with the running statistics
+    return Evaluate(*run.net, run.network.genotype, *run.test_loader, false, 0, run.tape).loss;
+  };
+  run.Step();
   const uint64_t before = run.Hash();
+  const double loss_before = evaluate();
+  ASSERT_TRUE(std::isfinite(loss_before));
   const StepStats stats =
       WeightStep(*run.net, run.network.genotype, batch, *run.optimizer, {}, run.tape);
   EXPECT_FALSE(std::isfinite(stats.loss));
   EXPECT_EQ(run.Hash(), before);
+  EXPECT_EQ(evaluate(), loss_before);
+}
+
+// All features are about 1e-8 and all their gradients beyond a float.
+TEST(NnTrain, NoUpdateFromAGradientThatIsNotFinite) {
+  Session run(kSmall, 64, 100, 1);
+  for (Parameter* weight : run.net->weights()) {
+    const auto ends_with = [&](const std::string& end) {
+      return weight->name.size() > end.size() &&
+             weight->name.compare(weight->name.size() - end.size(), end.size(), end) == 0;
+    };
+    if (ends_with("/gamma")) weight->value.Fill(0);
+    if (ends_with("/beta")) weight->value.Fill(1e-8f);
+    if (!ends_with("/weight")) continue;
+    for (int64_t i = 0; i < weight->value.size(); ++i) {
+      weight->value[i] = i % 10 == 0 ? 3e38f : -3e38f;
+    }
+  }
+  const Batch batch = run.loader->Next();
+  Pass pass;
+  pass.update_running = false;
+  run.tape.Reset();
+  const Var loss =
+      engine::CrossEntropy(run.tape,
+                           run.net->Forward(run.tape, run.tape.Alias(batch.shape, batch.images),
+                                            run.network.genotype, pass),
+                           batch.labels);
+  ASSERT_TRUE(std::isfinite(*run.tape.value(loss)));
+  const uint64_t before = run.Hash();
+  for (float clip_norm : {0.0f, 5.0f}) {
+    WeightStepOptions options;
+    options.clip_norm = clip_norm;
+    const StepStats stats =
+        WeightStep(*run.net, run.network.genotype, batch, *run.optimizer, options, run.tape);
+    EXPECT_FALSE(std::isfinite(stats.loss)) << clip_norm;
+    EXPECT_EQ(run.Hash(), before) << clip_norm;
+  }
+}
+
+// The first step of an optimiser with momentum is the learning rate times the gradient.
+TEST(NnTrain, WeightStepClipsTheGradient) {
+  const auto moved = [](float clip_norm) {
+    Session run(kSmall, 64, 100, 1);
+    engine::Sgd sgd(run.net->weights(), {});
+    std::vector<float> before;
+    for (const Parameter* weight : run.net->weights()) {
+      before.insert(before.end(), weight->value.data(),
+                    weight->value.data() + weight->value.size());
+    }
+    WeightStepOptions options;
+    options.clip_norm = clip_norm;
+    options.learning_rate = 10;
+    WeightStep(*run.net, run.network.genotype, run.loader->Next(), sgd, options, run.tape);
+    double squares = 0;
+    size_t at = 0;
+    for (const Parameter* weight : run.net->weights()) {
+      for (int64_t i = 0; i < weight->value.size(); ++i) {
+        const double step = double{weight->value[i]} - double{before[at++]};
+        squares += step * step;
+      }
+    }
+    return std::sqrt(squares) / 10;
+  };
+  const double whole = moved(0);
+  EXPECT_GT(whole, 0.05);
+  EXPECT_NEAR(moved(0.01f), 0.01, 1e-4);
+  EXPECT_NEAR(moved(100), whole, 1e-4 * whole);
+}
+
+TEST(NnTrain, WeightStepSmoothsTheLabels) {
+  Session run(kSmall, 64, 100, 1);
+  for (int i = 0; i < 5; ++i) run.Step();
+  const Batch batch = run.loader->Next();
+  Pass pass;
+  pass.update_running = false;
+  const auto loss_with = [&](float smoothing) {
+    run.tape.Reset();
+    const Var images = run.tape.Alias(batch.shape, batch.images);
+    const Var logits = run.net->Forward(run.tape, images, run.network.genotype, pass);
+    return double{*run.tape.value(engine::CrossEntropy(run.tape, logits, batch.labels, smoothing))};
+  };
+  const double plain = loss_with(0), smooth = loss_with(0.2f);
+  EXPECT_NE(plain, smooth);
+  WeightStepOptions options;
+  options.learning_rate = 0;
+  EXPECT_EQ(
+      WeightStep(*run.net, run.network.genotype, batch, *run.optimizer, options, run.tape).loss,
+      plain);
+  options.label_smoothing = 0.2f;
+  EXPECT_EQ(
+      WeightStep(*run.net, run.network.genotype, batch, *run.optimizer, options, run.tape).loss,
+      smooth);
 }
 
 TEST(NnTrain, WarmStepAllocatesNothing) {
