@@ -26,7 +26,7 @@ class CostCommand : public Command {
     return "JSON keys: network, hw, hw_name, valid, macs, params, latency_cycles, energy_pj,\n"
            "edp_pj_cycles, area_um2, dram_bytes, energy_parts, layers. A configuration that cannot "
            "be built\n"
-           "gives its broken rules (verdicts) and exit code 1.";
+           "gives error, exit_code 1 and its broken rules (verdicts).";
   }
   const char* examples() const override {
     return "  rhnas cost --network fbnet-a --hw default --per-layer\n"
@@ -127,20 +127,22 @@ class CostCommand : public Command {
 
   static int Invalid(const nn::Network& network, const hw::Config& config,
                      const std::vector<hw::Verdict>& verdicts, Console* console) {
-    if (console->json()) {
-      hw::JsonWriter json;
-      json.BeginObject();
-      json.Key("network").String(network.name);
-      json.Key("hw").Raw(hw::ToJson(config)).Key("hw_name").String(hw::ShortName(config));
-      json.Key("valid").Bool(false);
-      AddVerdicts(verdicts, &json);
-      json.EndObject();
-      console->Print(json.text() + "\n");
-      return kExitFailure;
-    }
-    console->Note(
-        Format("rhnas cost: accelerator %s cannot be built:", hw::ShortName(config).c_str()));
+    const std::string error =
+        Format("accelerator %s cannot be built", hw::ShortName(config).c_str());
+    console->Note("rhnas cost: " + error + ":");
     for (const hw::Verdict& verdict : verdicts) console->Note("  " + verdict.ToString());
+    if (!console->json()) return kExitFailure;
+    hw::JsonWriter json;
+    json.BeginObject();
+    // As every failure, and what there is to know besides.
+    json.Key("error").String(error + ": " + verdicts.front().ToString());
+    json.Key("exit_code").Int(kExitFailure);
+    json.Key("network").String(network.name);
+    json.Key("hw").Raw(hw::ToJson(config)).Key("hw_name").String(hw::ShortName(config));
+    json.Key("valid").Bool(false);
+    AddVerdicts(verdicts, &json);
+    json.EndObject();
+    console->Print(json.text() + "\n");
     return kExitFailure;
   }
 

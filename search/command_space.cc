@@ -1,6 +1,4 @@
 // rhnas space: what can be searched, which accelerators can be built.
-#include <map>
-
 #include "hw/json.h"
 #include "hw/space.h"
 #include "search/arguments.h"
@@ -59,7 +57,11 @@ class SpaceCommand : public Command {
         hw::HwSpaceNames();
     flags->Switch("count", &count_, "count its points and the valid ones");
     flags->List("check", "FILE", &files_, "check these files (or presets)");
-    flags->Choice("bus", &bus_, BusChoices(), "the platform's memory bus in bits");
+    flags->Choice("bus", &bus_, BusChoices(),
+                  "the platform's memory bus in bits; free searches it, as vta-wide always does");
+    flags->Switch("derived-tags", &derived_tags_,
+                  "as many VME tag bits (R7) as each point needs, as rhnas search has them; off: "
+                  "21, as in the published counts");
     flags->Number("area-max", &area_max_, 0, 1000,
                   "area cap relative to the default accelerator's area; 0: none");
     DeclareBoardFlag(&board_, flags);
@@ -77,9 +79,10 @@ class SpaceCommand : public Command {
     }
     if (!space_.empty()) return DescribeNetworks(console);
     if (!hardware) {
-      if (flags->given("bus") || flags->given("area-max") || flags->given("board")) {
+      if (flags->given("bus") || flags->given("derived-tags") || flags->given("area-max") ||
+          flags->given("board")) {
         return console->Fail(kExitUsage,
-                             "--bus, --area-max and --board need --hw-space with "
+                             "--bus, --derived-tags, --area-max and --board need --hw-space with "
                              "--count or --check");
       }
       return ListAll(console);
@@ -106,9 +109,10 @@ class SpaceCommand : public Command {
   }
 
  private:
-  static hw::SpaceOptions OptionsFor(int bus_bits) {
+  hw::SpaceOptions OptionsFor(int bus_bits) const {
     hw::SpaceOptions options;
     options.bus_bits = bus_bits;
+    options.derived_tags = derived_tags_;
     return options;
   }
 
@@ -199,15 +203,11 @@ class SpaceCommand : public Command {
 
   static int CountPoints(const hw::HwSpace& space, const hw::Limits& limits, Console* console) {
     const hw::SpaceCount count = hw::Count(space, limits);
-    struct Bucket {
-      int64_t points = 0, valid = 0;
-    };
-    std::map<int, Bucket> by_macs;
-    for (int64_t i = 0; i < space.points(); ++i) {
-      const hw::Config config = space.At(i);
-      Bucket& bucket = by_macs[config.macs_per_cycle()];
-      ++bucket.points;
-      if (hw::BrokenRules(config, limits) == 0) ++bucket.valid;
+    if (count.by_rule[static_cast<size_t>(hw::Rule::kR7)] == count.points) {
+      console->Note(
+          Format("rhnas space: R7 breaks every point: %d VME tag bits are too few for this "
+                 "bus; --derived-tags gives each point as many as it needs",
+                 space.At(0).vme_tag_bits));
     }
     if (console->json()) {
       hw::JsonWriter json;
@@ -216,8 +216,10 @@ class SpaceCommand : public Command {
       json.Key("points").Int(count.points).Key("valid").Int(count.valid);
       AddByRule(count.by_rule, &json);
       json.Key("by_macs").BeginArray();
-      for (const auto& [macs, bucket] : by_macs) {
-        json.BeginObject().Key("macs_per_cycle").Int(macs);
+      for (size_t i = 0; i < count.by_log_macs.size(); ++i) {
+        const hw::MacBucket& bucket = count.by_log_macs[i];
+        if (bucket.points == 0) continue;
+        json.BeginObject().Key("macs_per_cycle").Int(int64_t{1} << i);
         json.Key("points").Int(bucket.points).Key("valid").Int(bucket.valid).EndObject();
       }
       json.EndArray().EndObject();
@@ -240,10 +242,12 @@ class SpaceCommand : public Command {
                      hw::RuleDescription(rule));
     }
     text += Format("\n%12s %10s %10s %8s\n", "MACs a cycle", "points", "valid", "share");
-    for (const auto& [macs, bucket] : by_macs) {
-      text +=
-          Format("%12s %10s %10s %7.2f%%\n", Grouped(macs).c_str(), Grouped(bucket.points).c_str(),
-                 Grouped(bucket.valid).c_str(), percent(bucket.valid, bucket.points));
+    for (size_t i = 0; i < count.by_log_macs.size(); ++i) {
+      const hw::MacBucket& bucket = count.by_log_macs[i];
+      if (bucket.points == 0) continue;
+      text += Format("%12s %10s %10s %7.2f%%\n", Grouped(int64_t{1} << i).c_str(),
+                     Grouped(bucket.points).c_str(), Grouped(bucket.valid).c_str(),
+                     percent(bucket.valid, bucket.points));
     }
     console->Print(text);
     return kExitOk;
@@ -317,7 +321,7 @@ class SpaceCommand : public Command {
   }
 
   std::string space_, hw_space_, board_, bus_ = "64";
-  bool count_ = false;
+  bool count_ = false, derived_tags_ = false;
   std::vector<std::string> files_;
   double area_max_ = 0;
 };

@@ -251,6 +251,10 @@ TEST_F(Cli, InvalidHardwareGivesVerdicts) {
   const hw::Json json = ParseOrFail(outcome.out);
   ASSERT_NE(json.Find("valid"), nullptr);
   EXPECT_FALSE(json.Find("valid")->boolean);
+  EXPECT_EQ(NumberAt(json, "exit_code"), 1);
+  ASSERT_NE(json.Find("error"), nullptr);
+  EXPECT_NE(json.Find("error")->string.find("need"), std::string::npos);
+  EXPECT_EQ(outcome.err, text.err);
   ASSERT_NE(json.Find("verdicts"), nullptr);
   EXPECT_GE(json.Find("verdicts")->items.size(), 1u);
   EXPECT_EQ(json.Find("latency_cycles"), nullptr) << "an invalid design has no cost";
@@ -287,6 +291,12 @@ TEST_F(Cli, SpaceCountsAreThePublishedOnes) {
             "valid"),
         count);
   }
+  const Outcome killed = Run({"space", "--hw-space", "vta", "--count", "--bus", "512"});
+  EXPECT_NE(killed.err.find("--derived-tags"), std::string::npos) << killed.err;
+  const Outcome derived =
+      Run({"space", "--hw-space", "vta", "--count", "--json", "--bus", "512", "--derived-tags"});
+  EXPECT_EQ(NumberAt(ParseOrFail(derived.out), "valid"), 5652);
+  EXPECT_EQ(derived.err, "");
   const Outcome text = Run({"space", "--hw-space", "vta", "--count"});
   EXPECT_NE(text.out.find("6,472"), std::string::npos) << text.out;
   const Outcome capped =
