@@ -61,12 +61,14 @@ void DeclareSearchFlags(SearchOptions* o, FlagSet* flags) {
                 "blocks of expansion 1 have a leading pointwise convolution");
 
   flags->Group("Accelerator space");
-  flags->Choice("hw-space", &o->hw_space, hw::HwSpaceNames(), "accelerator space");
+  flags->Choice("hw-space", &o->hw_space, hw::HwSpaceNames(),
+                "accelerator space; vta-wide always searches the bus");
   flags->Choice(
       "bus", BusChoices(), BusChoice(o->bus_bits),
       [o](const std::string& text) { o->bus_bits = BusBits(text); },
       [o] { return BusChoice(o->bus_bits); },
-      "the platform's memory bus in bits; free searches it");
+      "the platform's memory bus in bits; free searches it (in vta-wide it is always searched, and "
+      "this is the default accelerator's bus alone)");
   flags->Text("hw", "NAME|FILE", &o->fixed_hw,
               "keep this accelerator and search the network only (a preset or a vta_config.json)");
 
