@@ -30,8 +30,6 @@ nn::Space OnlyThis(const nn::Network& network) {
   return space;
 }
 
-// As the joint search: shifts of an eighth of the picture (4 of 32 pixels, He et al. 2016) and,
-// except for digits, mirroring.
 std::vector<int> All(int count) {
   std::vector<int> indices(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) indices[static_cast<size_t>(i)] = i;
