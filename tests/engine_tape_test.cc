@@ -112,6 +112,24 @@ TEST(Tape, AWarmStepAllocatesNothing) {
   }
 }
 
+// Scratch memory of the workers that had no work in the first step is there in the second.
+TEST(Tape, MaxPoolReservesScratchOfAllWorkers) {
+  ThreadPool pool(3);
+  Tape tape(pool);
+  Parameter image("image", Shape(1, 2, 2, 2000)), images("images", Shape(64, 2, 2, 2000));
+  const auto step = [&](Parameter& x, bool max) {
+    tape.Reset();
+    const Var leaf = tape.Leaf(x);
+    const Var y = max ? MaxPool(tape, leaf, PoolOptions()) : AvgPool(tape, leaf, PoolOptions());
+    tape.Backward(Sum(tape, y));
+  };
+  for (int i = 0; i < 3; ++i) step(images, false);  // the tape's own memory
+  step(image, true);
+  const int64_t before = g_allocations;
+  for (int i = 0; i < 20; ++i) step(images, true);
+  EXPECT_EQ(g_allocations, before);
+}
+
 TEST(Tape, OneStepHasTheSameBitsForAnyThreadCount) {
   std::vector<float> want;
   for (int threads : {1, 2, 3, 7}) {
