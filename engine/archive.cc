@@ -12,6 +12,7 @@
 #endif
 
 #include "engine/check.h"
+#include "engine/hash.h"
 
 namespace rhnas::engine {
 
@@ -24,13 +25,10 @@ constexpr char kMagic[] = "RHNASCKP";
 constexpr size_t kMagicBytes = 8, kChecksumBytes = 8;
 constexpr uint32_t kVersion = 1;
 
-// Fowler, Noll, Vo: FNV-1a, 64 bits (offset basis and prime of draft-eastlake-fnv).
-uint64_t Fnv1a(const char* data, size_t bytes) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (size_t i = 0; i < bytes; ++i) {
-    hash = (hash ^ static_cast<unsigned char>(data[i])) * 0x100000001b3u;
-  }
-  return hash;
+uint64_t Checksum(const char* data, size_t bytes) {
+  Fnv1a hash;
+  hash.Add(data, bytes);
+  return hash.value();
 }
 
 template <typename T>
@@ -89,7 +87,7 @@ Status Parse(const std::string& path, const std::string& text,
   }
   const size_t body = text.size() - kChecksumBytes;
   const uint64_t stored = IntegerAt<uint64_t>(text.data() + body);
-  const uint64_t computed = Fnv1a(text.data(), body);
+  const uint64_t computed = Checksum(text.data(), body);
   if (stored != computed) {
     return Status::Error(
         "%s: checksum %016llx, the contents give %016llx: the file is damaged or cut off",
@@ -216,7 +214,7 @@ Status ArchiveWriter::Save(const std::string& path) const {
     AppendInteger(&text, static_cast<uint64_t>(blob.size()));
     text += blob;
   }
-  AppendInteger(&text, Fnv1a(text.data(), text.size()));
+  AppendInteger(&text, Checksum(text.data(), text.size()));
 
   // The new file is whole on disk before the old one moves, and Open looks at .prev when the
   // machine stops between the two renames.

@@ -254,16 +254,7 @@ class SearchCommand : public Command {
       return console->Fail(kExitFailure, status.message() + "; what was saved last is in " +
                                              folder.File(RunFolder::kCheckpoint));
     }
-    if (!search->finished()) {
-      console->Note(Format("stopped, all is saved; go on with: rhnas search --resume %s",
-                           folder.path().c_str()));
-      if (console->json()) {
-        hw::JsonWriter json;
-        json.BeginObject().Key("stopped").Bool(true).Key("resume").String(folder.path());
-        console->Print(json.EndObject().text() + "\n");
-      }
-      return 128 + StopSignal();
-    }
+    if (!search->finished()) return console->Stopped(folder.path());
     return Report(search->result(), folder, sink.status(), console);
   }
 

@@ -195,16 +195,7 @@ class TrainCommand : public Command {
       return console->Fail(kExitFailure, status.message() + "; what was saved last is in " +
                                              folder.File(RunFolder::kCheckpoint));
     }
-    if (!run->finished()) {
-      console->Note(Format("stopped, all is saved; go on with: rhnas train --resume %s",
-                           folder.path().c_str()));
-      if (console->json()) {
-        hw::JsonWriter json;
-        json.BeginObject().Key("stopped").Bool(true).Key("resume").String(folder.path());
-        console->Print(json.EndObject().text() + "\n");
-      }
-      return 128 + StopSignal();
-    }
+    if (!run->finished()) return console->Stopped(folder.path());
     return Report(*run, folder, sink.status(), console);
   }
 

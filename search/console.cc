@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "hw/json.h"
+#include "search/signals.h"
 
 namespace rhnas::search {
 
@@ -21,6 +22,16 @@ int Console::Fail(int code, const std::string& message) {
     Print(json.text() + "\n");
   }
   return code;
+}
+
+int Console::Stopped(const std::string& folder) {
+  Note("stopped, all is saved; go on with: rhnas " + command_ + " --resume " + folder);
+  if (json_) {
+    hw::JsonWriter json;
+    json.BeginObject().Key("stopped").Bool(true).Key("resume").String(folder).EndObject();
+    Print(json.text() + "\n");
+  }
+  return 128 + StopSignal();
 }
 
 int Console::Finish(int code) {

@@ -29,6 +29,8 @@ class Console {
   // output with --json. Returns `code`.
   int Fail(int code, const std::string& message);
   int Fail(const engine::Status& status) { return Fail(kExitFailure, status.message()); }
+  // A run that a signal ended after saving: says how to go on; returns 128 + the signal.
+  int Stopped(const std::string& folder);
   // Flushes; a standard output that could not be written is a failure too.
   int Finish(int code);
 

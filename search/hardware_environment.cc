@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/check.h"
+#include "engine/hash.h"
 
 namespace rhnas::search {
 
@@ -17,20 +18,15 @@ int64_t PointOf(const std::vector<int>& index, const std::vector<int>& sizes) {
 }
 
 uint64_t HashOf(const std::vector<hw::Layer>& layers) {
-  uint64_t hash = 14695981039346656037ull;  // FNV-1a 64
-  auto mix = [&hash](int64_t value) {
-    for (int byte = 0; byte < 8; ++byte) {
-      hash = (hash ^ static_cast<uint64_t>((value >> (8 * byte)) & 255)) * 1099511628211ull;
-    }
-  };
+  engine::Fnv1a hash;
   for (const hw::Layer& l : layers) {
     for (int64_t v : {static_cast<int64_t>(l.kind), int64_t{l.n}, int64_t{l.h}, int64_t{l.w},
                       int64_t{l.c}, int64_t{l.k}, int64_t{l.r}, int64_t{l.s}, int64_t{l.stride},
                       int64_t{l.pad}, int64_t{l.groups}, int64_t{l.bias}, int64_t{l.relu}}) {
-      mix(v);
+      hash.Add(&v, sizeof v);
     }
   }
-  return hash;
+  return hash.value();
 }
 
 // What the agent sees of a network: shares of the work by kind, and its size on log scales around

@@ -1,5 +1,6 @@
 // Saving and restoring a joint search, to the same bits.
 
+#include "engine/hash.h"
 #include "search/joint_state.h"
 
 namespace rhnas::search {
@@ -150,26 +151,22 @@ Status JointSearch::Impl::Load(const std::string& path) {
 }
 
 uint64_t JointSearch::Impl::Hash() const {
-  uint64_t hash = 14695981039346656037ull;  // FNV-1a 64
-  auto mix = [&hash](const void* bytes_in, size_t bytes) {
-    const unsigned char* p = static_cast<const unsigned char*>(bytes_in);
-    for (size_t i = 0; i < bytes; ++i) hash = (hash ^ p[i]) * 1099511628211ull;
-  };
-  auto mix_parameters = [&mix](const std::vector<engine::Parameter*>& parameters) {
+  engine::Fnv1a hash;
+  auto mix_parameters = [&hash](const std::vector<engine::Parameter*>& parameters) {
     for (const engine::Parameter* p : parameters) {
-      mix(p->value.data(), static_cast<size_t>(p->value.size()) * sizeof(float));
+      hash.Add(p->value.data(), static_cast<size_t>(p->value.size()) * sizeof(float));
     }
   };
   mix_parameters(net->weights());
   mix_parameters(net->arch());
-  mix(final_network.choice.data(), final_network.choice.size() * sizeof(int));
+  hash.Add(final_network.choice.data(), final_network.choice.size() * sizeof(int));
   const std::string accelerator = hw::ToJson(current_hw);
-  mix(accelerator.data(), accelerator.size());
-  mix(&result.accuracy, sizeof result.accuracy);
-  mix(&result.evaluations, sizeof result.evaluations);
-  mix(&result.proposals.total, sizeof result.proposals.total);
-  mix(&result.proposals.valid, sizeof result.proposals.valid);
-  return hash;
+  hash.Add(accelerator.data(), accelerator.size());
+  hash.Add(&result.accuracy, sizeof result.accuracy);
+  hash.Add(&result.evaluations, sizeof result.evaluations);
+  hash.Add(&result.proposals.total, sizeof result.proposals.total);
+  hash.Add(&result.proposals.valid, sizeof result.proposals.valid);
+  return hash.value();
 }
 
 }  // namespace rhnas::search

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -132,6 +133,9 @@ TEST(Cost, LatencyEqualsRtl) {
   double sum = 0;
   for (const double error : errors) sum += error;
   std::sort(errors.begin(), errors.end());
+  std::printf(
+      "  latency against 70 RTL runs: mean error %.2f %%, 90th percentile %.2f %%, worst %.2f %%\n",
+      100 * sum / 70, 100 * errors[63], 100 * errors.back());
   EXPECT_LE(sum / 70, 0.0085);
   EXPECT_LE(errors[63], 0.025);
 }
