@@ -95,10 +95,10 @@ test-room: $(BUILD)/$(ROOM)_tests ## tests of one folder: make test-room ROOM=hw
 # --- Benchmarks ---
 
 BENCHES = $(patsubst bench/%.cc,$(BUILD)/%,$(wildcard bench/bench_*.cc))
-# bench_conv needs nothing; the others use Google Benchmark.
-$(BUILD)/bench_conv: $(call objects,bench/bench_conv.cc) $(BUILD)/librhnas.a
+# bench_conv and bench_train need nothing; the others use Google Benchmark.
+$(BUILD)/bench_conv $(BUILD)/bench_train: $(BUILD)/bench_%: $(BUILD)/obj/bench/bench_%.o $(BUILD)/librhnas.a
 	$(CXX) -o $@ $^ $(LINK_FLAGS)
-$(filter-out $(BUILD)/bench_conv,$(BENCHES)): $(BUILD)/bench_%: $(BUILD)/obj/bench/bench_%.o $(BUILD)/librhnas.a
+$(filter-out $(BUILD)/bench_conv $(BUILD)/bench_train,$(BENCHES)): $(BUILD)/bench_%: $(BUILD)/obj/bench/bench_%.o $(BUILD)/librhnas.a
 	$(CXX) -o $@ $^ -lbenchmark $(LINK_FLAGS)
 
 bench: ## build the benchmarks (needs Google Benchmark: package libbenchmark-dev)

@@ -32,8 +32,10 @@ void CheckShape(const ConvShape& s) {
 }
 
 void Correlate(const Correlation* jobs, int count, bool depthwise, ThreadPool& pool) {
+  if (depthwise) {
+    return conv::CorrelateDepthwise(jobs, count, simd::DepthwiseKernelsFor(ActiveTarget()), pool);
+  }
   const simd::ConvKernels& kernels = simd::ConvKernelsFor(ActiveTarget());
-  if (depthwise) return conv::CorrelateDepthwise(jobs, count, kernels, pool);
   for (int i = 0; i < count; i++) conv::CorrelateDense(jobs[i], kernels, pool);
 }
 
@@ -166,11 +168,10 @@ void ConvBackwardFilter(const ConvShape& shape, const float* x, const float* dy,
   job.out_w = shape.ow();
   job.df = df;
   job.accumulate = accumulate;
-  const simd::ConvKernels& kernels = simd::ConvKernelsFor(ActiveTarget());
   if (IsDepthwise(shape)) {
-    conv::FilterGradientDepthwise(job, kernels, pool);
+    conv::FilterGradientDepthwise(job, simd::DepthwiseKernelsFor(ActiveTarget()), pool);
   } else {
-    conv::FilterGradientDense(job, kernels, pool);
+    conv::FilterGradientDense(job, simd::ConvKernelsFor(ActiveTarget()), pool);
   }
 }
 

@@ -72,7 +72,7 @@ namespace {
 
 // Output rows [first, until) of one image.
 void CorrelateRows(const Correlation& job, const Pass* passes, int pass_count,
-                   const simd::ConvKernels& kernels, int64_t image, int first, int until,
+                   const simd::DepthwiseKernels& kernels, int64_t image, int first, int until,
                    bool stream) {
   const int64_t channels = job.groups;
   const int64_t block = ChannelBlock(channels, Max(1, job.r) * int64_t{8 * job.stride + 2 * job.s});
@@ -99,7 +99,7 @@ void CorrelateRows(const Correlation& job, const Pass* passes, int pass_count,
         args.f = job.f;
         args.x_pixel = job.x_pixel;
         args.low = args.high = 0;
-        kernels.depthwise[1][1](args);
+        kernels.row[1][1](args);
         continue;
       }
       const float* const x = job.x + (image * job.h + top + r_low) * args.x_row + channel;
@@ -112,7 +112,7 @@ void CorrelateRows(const Correlation& job, const Pass* passes, int pass_count,
         args.x_pixel = job.x_pixel * pass.pixels;
         args.low = inside.low;
         args.high = inside.high;
-        kernels.depthwise[pass.taps][pass.stride](args);
+        kernels.row[pass.taps][pass.stride](args);
         args.accumulate = true;
       }
     }
@@ -121,7 +121,7 @@ void CorrelateRows(const Correlation& job, const Pass* passes, int pass_count,
 
 }  // namespace
 
-void CorrelateDepthwise(const Correlation* jobs, int count, const simd::ConvKernels& kernels,
+void CorrelateDepthwise(const Correlation* jobs, int count, const simd::DepthwiseKernels& kernels,
                         ThreadPool& pool) {
   if (count == 0) return;
   // Bands of rows, the same share of each phase in a band; whole images where these are small.
@@ -135,7 +135,7 @@ void CorrelateDepthwise(const Correlation* jobs, int count, const simd::ConvKern
     rows = Max(rows, job.out_h);
     stream = stream && !job.accumulate && job.groups % 16 == 0 &&
              reinterpret_cast<uintptr_t>(job.y) % 64 == 0 &&
-             (job.stride <= 2 && job.s <= 7 && kernels.depthwise[job.s][job.stride] != nullptr);
+             (job.stride <= 2 && job.s <= 7 && kernels.row[job.s][job.stride] != nullptr);
   }
   stream = stream && floats > kStreamFloats;
   const int64_t images = jobs[0].images;
@@ -148,7 +148,7 @@ void CorrelateDepthwise(const Correlation* jobs, int count, const simd::ConvKern
       const int64_t image = task / bands, band = task % bands;
       for (int p = 0; p < count; p++) {
         const Correlation& job = jobs[p];
-        const int pass_count = MakePasses(job.s, job.stride, kernels.depthwise, passes, kMaxPasses);
+        const int pass_count = MakePasses(job.s, job.stride, kernels.row, passes, kMaxPasses);
         CorrelateRows(job, passes, pass_count, kernels, image,
                       static_cast<int>(job.out_h * band / bands),
                       static_cast<int>(job.out_h * (band + 1) / bands), stream);
@@ -157,12 +157,11 @@ void CorrelateDepthwise(const Correlation* jobs, int count, const simd::ConvKern
   });
 }
 
-void FilterGradientDepthwise(const FilterGradient& job, const simd::ConvKernels& kernels,
+void FilterGradientDepthwise(const FilterGradient& job, const simd::DepthwiseKernels& kernels,
                              ThreadPool& pool) {
   const int64_t channels = job.groups;
   Pass passes[kMaxPasses];
-  const int pass_count =
-      MakePasses(job.s, job.stride, kernels.depthwise_filter, passes, kMaxPasses);
+  const int pass_count = MakePasses(job.s, job.stride, kernels.filter, passes, kMaxPasses);
   const int64_t filter = int64_t{job.r} * job.s * channels;
   const int64_t rows = int64_t{job.images} * job.out_h;
   int64_t chunks = Max(1, Min(kMaxChunks, rows * job.out_w / kChunkPixels));
@@ -238,7 +237,7 @@ void FilterGradientDepthwise(const FilterGradient& job, const simd::ConvKernels&
           args.low = inside.low;
           args.high = inside.high;
           args.df = df + pass.first * channels;
-          kernels.depthwise_filter[pass.taps][pass.stride](args);
+          kernels.filter[pass.taps][pass.stride](args);
         }
         accumulate = true;
         row = until;
@@ -246,10 +245,11 @@ void FilterGradientDepthwise(const FilterGradient& job, const simd::ConvKernels&
     }
   });
   if (chunks == 1) return;
+  const simd::ConvKernels& shared = simd::ConvKernelsFor(ActiveTarget());
   const int64_t grain = Max(1024, CeilDiv(filter, int64_t{4} * pool.size()) / 16 * 16);
   pool.ParallelFor(filter, grain, [&](int64_t begin, int64_t end, int) {
-    kernels.add_parts(job.df + begin, partial + begin, filter, static_cast<int>(chunks),
-                      end - begin, job.accumulate);
+    shared.add_parts(job.df + begin, partial + begin, filter, static_cast<int>(chunks), end - begin,
+                     job.accumulate);
   });
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "engine/simd/conv_kernels.h"
+#include "engine/simd/depthwise_kernels.h"
 #include "engine/threads.h"
 
 namespace rhnas::engine::conv {
@@ -44,7 +45,7 @@ constexpr int64_t kStreamFloats = 2 * 1024 * 1024;
 void CorrelateDense(const Correlation& job, const simd::ConvKernels& kernels, ThreadPool& pool);
 // The same where each group has one channel and one column, for several correlations with the same
 // x and interleaved outputs: the phases of a backward-data pass.
-void CorrelateDepthwise(const Correlation* jobs, int count, const simd::ConvKernels& kernels,
+void CorrelateDepthwise(const Correlation* jobs, int count, const simd::DepthwiseKernels& kernels,
                         ThreadPool& pool);
 
 // Filter gradient: df[r][s][channel][column] (+)= sum over images, i, j of
@@ -63,7 +64,7 @@ struct FilterGradient {
 
 void FilterGradientDense(const FilterGradient& job, const simd::ConvKernels& kernels,
                          ThreadPool& pool);
-void FilterGradientDepthwise(const FilterGradient& job, const simd::ConvKernels& kernels,
+void FilterGradientDepthwise(const FilterGradient& job, const simd::DepthwiseKernels& kernels,
                              ThreadPool& pool);
 
 // Scratch of one call: a part that all workers see and a part of each worker's own, all reserved

@@ -91,9 +91,9 @@ struct SpaceOptions {
   int channels = 0;       // input channels; 0: the space's own (3)
 };
 
-// tiny, fbnet-cifar, fbnet-imagenet; resnet18, mobilenet_v1, mobilenet_v2, resnet20 as spaces of
-// one network; each with options after '@', which go before `options`. Unknown: an error that lists
-// the names and the nearest.
+// tiny, fbnet-cifar, fbnet-imagenet; resnet18, mobilenet_v1, mobilenet_v2, mobilenet_v2_cifar,
+// resnet20 as spaces of one network; each with options after '@', which go before `options`.
+// Unknown: an error that lists the names and the nearest.
 engine::Result<Space> FindSpace(const std::string& name, const SpaceOptions& options = {});
 std::vector<std::string> SpaceNames();
 

@@ -4,6 +4,9 @@
 //   resnet18/20   He et al., "Deep residual learning", CVPR 2016, table 1 and section 4.2
 //   mobilenet_v1  Howard et al., arXiv 1704.04861, table 1
 //   mobilenet_v2  Sandler et al., CVPR 2018, table 2
+//   mobilenet_v2_cifar  the same for 32x32: stem and the second and third stage at stride 1 and 2,
+//   so
+//                 that the last maps are 4x4; ReLU (the network that frameworks are timed on)
 //   tiny          ours: small enough for a joint search within a minute on two cores
 #include "nn/space_catalogue.h"
 
@@ -79,6 +82,14 @@ constexpr StageRow kMobilenetV2[] = {
     {"head", kConv, 1, 1, 1280, 1, 1, true}, {"classifier", kOut, 1, 1, 0, 1, 1, false},
 };
 
+constexpr StageRow kMobilenetV2Cifar[] = {
+    {"stem", kConv, 3, 1, 32, 1, 1, false},  {"block", kMb, 3, 1, 16, 1, 1, false},
+    {"block", kMb, 3, 6, 24, 2, 1, false},   {"block", kMb, 3, 6, 32, 3, 2, false},
+    {"block", kMb, 3, 6, 64, 4, 2, false},   {"block", kMb, 3, 6, 96, 3, 1, false},
+    {"block", kMb, 3, 6, 160, 3, 2, false},  {"block", kMb, 3, 6, 320, 1, 1, false},
+    {"head", kConv, 1, 1, 1280, 1, 1, true}, {"classifier", kOut, 1, 1, 0, 1, 1, false},
+};
+
 template <typename T, int N>
 constexpr int Count(const T (&)[N]) {
   return N;
@@ -100,6 +111,8 @@ constexpr SpaceTable kSpaces[] = {
      Count(kMobilenetV1)},
     {"mobilenet_v2", 224, 3, 1000, kRelu6, kProjection, nullptr, 0, kMobilenetV2,
      Count(kMobilenetV2)},
+    {"mobilenet_v2_cifar", 32, 3, 10, kRelu, kProjection, nullptr, 0, kMobilenetV2Cifar,
+     Count(kMobilenetV2Cifar)},
     {"resnet20", 32, 3, 10, kRelu, Shortcut::kPadded, nullptr, 0, kResnet20, Count(kResnet20)},
 };
 

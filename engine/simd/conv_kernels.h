@@ -1,6 +1,6 @@
 // The inner kernels of convolution and matrix product, as one table per target. The loops around
-// them (bands, panels, threads) are engine/conv_dense.cc and engine/conv_depthwise.cc, the same for
-// every target.
+// them (bands, panels, threads) are engine/conv_dense.cc and engine/conv_filter.cc, the same for
+// every target. Depthwise kernels: engine/simd/depthwise_kernels.h.
 //
 // Every output element is one chain of Fma steps in the order of the reduction, started at zero or,
 // with accumulate, at the value the output holds. So blocking the reduction does not change a bit,
@@ -52,42 +52,6 @@ struct OuterArgs {
   bool accumulate;
 };
 
-// One row of a depthwise correlation, `width` outputs: y[j][c] (+)= sum over r, s of
-// x[r][j * stride + s][c] * f[r][s][c]. Columns of x outside [low, high) are left out.
-struct DepthwiseArgs {
-  const float* x;  // column 0, which may lie outside the image
-  int64_t x_row, x_pixel;
-  int low, high;
-  const float* f;
-  int64_t f_row, f_tap;
-  int taps;  // filter rows
-  float* y;
-  int64_t y_pixel;
-  int width, channels;
-  bool accumulate;
-  bool stream;  // write past the caches; y aligned to a vector, whole vectors only
-};
-
-// Filter gradient of a depthwise correlation over a band of output rows of some images:
-// df[r][s][c] (+)= sum over images, i, j of
-//     x[i * row_stride + r][j * stride + s][c] * dy[i][j][c].
-// Rows of x outside [row_low, row_high) and columns outside [low, high) are left out.
-struct DepthwiseFilterArgs {
-  const float* x;  // row 0, column 0 of the window of output (0, 0)
-  int64_t x_image, x_row, x_pixel;
-  int row_stride, row_low, row_high, low, high;
-  const float* dy;
-  int64_t dy_image, dy_row, dy_pixel;
-  int images, height, width;
-  float* df;
-  int64_t df_row, df_tap;
-  int taps;  // filter rows
-  int channels;
-  const float* next_x;  // what the next call will read, to be fetched early; or null
-  const float* next_dy;
-  bool accumulate;
-};
-
 struct ConvKernels {
   int lanes;
   int half_lanes;  // of a half vector that may end a panel; 0: there is none
@@ -96,9 +60,6 @@ struct ConvKernels {
   void (*tile[kMaxVecs + 1][2])(const TileArgs& args);
   // Here a half vector counts as a last vector of `last` columns.
   void (*outer[kMaxVecs + 1][2])(const OuterArgs& args);
-  // [taps in a row, 1..7][stride 1 or 2]; null where a correlation has to be taken apart.
-  void (*depthwise[8][3])(const DepthwiseArgs& args);
-  void (*depthwise_filter[8][3])(const DepthwiseFilterArgs& args);
   // to[column * to_row + row] = from[row * from_row + column].
   void (*transpose)(const float* from, int64_t from_row, int64_t rows, int64_t columns, float* to,
                     int64_t to_row);

@@ -1,6 +1,5 @@
 // One target's table of convolution kernels; see engine/simd/conv_kernels.h and vec.h.
 
-#include "engine/simd/depthwise.inl"
 #include "engine/simd/tile.inl"
 
 static void AddParts(float* to, const float* from, int64_t stride, int parts, int64_t count,
@@ -45,22 +44,6 @@ static const ConvKernels kTable = {
     RHNAS_TILE_MAX_ROWS,
     RHNAS_TILE_TABLE(TilePanel),
     RHNAS_TILE_TABLE(OuterPanel),
-    {{nullptr, nullptr, nullptr},
-     {nullptr, DepthwiseRow<1, 1>, nullptr},
-     {nullptr, DepthwiseRow<2, 1>, nullptr},
-     {nullptr, DepthwiseRow<3, 1>, DepthwiseRow<3, 2>},
-     {nullptr, DepthwiseRow<4, 1>, nullptr},
-     {nullptr, DepthwiseRow<5, 1>, DepthwiseRow<5, 2>},
-     {nullptr, nullptr, nullptr},
-     {nullptr, DepthwiseRow<7, 1>, DepthwiseRow<7, 2>}},
-    {{nullptr, nullptr, nullptr},
-     {nullptr, DepthwiseFilter<1, 1>, nullptr},
-     {nullptr, nullptr, nullptr},
-     {nullptr, DepthwiseFilter<3, 1>, DepthwiseFilter<3, 2>},
-     {nullptr, nullptr, nullptr},
-     {nullptr, DepthwiseFilter<5, 1>, DepthwiseFilter<5, 2>},
-     {nullptr, nullptr, nullptr},
-     {nullptr, DepthwiseFilter<7, 1>, DepthwiseFilter<7, 2>}},
     Transpose,
     AddParts,
 };

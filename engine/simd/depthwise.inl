@@ -1,6 +1,6 @@
 // Depthwise kernels: a vector holds the channels of one pixel. The source is read in place; columns
 // outside the image are left out of the sum, not multiplied by zero. See
-// engine/simd/conv_kernels.h.
+// engine/simd/depthwise_kernels.h.
 
 template <bool kPartial>
 RHNAS_INLINE Vec LoadLanes(const float* p, int64_t count) {

@@ -1,0 +1,58 @@
+// The inner kernels of depthwise convolution, as one table per target. The loops around them
+// (bands, channels, threads) are engine/conv_depthwise.cc, the same for every target.
+//
+// Every output element is one chain of Fma steps in the order of the filter taps.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/cpu.h"
+
+namespace rhnas::engine::simd {
+
+// One row of a depthwise correlation, `width` outputs: y[j][c] (+)= sum over r, s of
+// x[r][j * stride + s][c] * f[r][s][c]. Columns of x outside [low, high) are left out.
+struct DepthwiseArgs {
+  const float* x;  // column 0, which may lie outside the image
+  int64_t x_row, x_pixel;
+  int low, high;
+  const float* f;
+  int64_t f_row, f_tap;
+  int taps;  // filter rows
+  float* y;
+  int64_t y_pixel;
+  int width, channels;
+  bool accumulate;
+  bool stream;  // write past the caches; y aligned to a vector, whole vectors only
+};
+
+// Filter gradient of a depthwise correlation over a band of output rows of some images:
+// df[r][s][c] (+)= sum over images, i, j of
+//     x[i * row_stride + r][j * stride + s][c] * dy[i][j][c].
+// Rows of x outside [row_low, row_high) and columns outside [low, high) are left out.
+struct DepthwiseFilterArgs {
+  const float* x;  // row 0, column 0 of the window of output (0, 0)
+  int64_t x_image, x_row, x_pixel;
+  int row_stride, row_low, row_high, low, high;
+  const float* dy;
+  int64_t dy_image, dy_row, dy_pixel;
+  int images, height, width;
+  float* df;
+  int64_t df_row, df_tap;
+  int taps;  // filter rows
+  int channels;
+  const float* next_x;  // what the next call will read, to be fetched early; or null
+  const float* next_dy;
+  bool accumulate;
+};
+
+struct DepthwiseKernels {
+  // [taps in a row, 1..7][stride 1 or 2]; null where a correlation has to be taken apart.
+  void (*row[8][3])(const DepthwiseArgs& args);
+  void (*filter[8][3])(const DepthwiseFilterArgs& args);
+};
+
+// REQUIRES: target compiled in; running its functions needs a CPU that has it.
+const DepthwiseKernels& DepthwiseKernelsFor(Target target);
+
+}  // namespace rhnas::engine::simd
