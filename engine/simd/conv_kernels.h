@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "engine/cpu.h"
 
@@ -15,6 +16,17 @@ namespace rhnas::engine::simd {
 
 // Widest panel of output channels, in vectors.
 constexpr int kMaxVecs = 4;
+
+// What happens to a finished output element as it is stored: + bias[column], then + residual, then
+// clamped to [low, high] (NaN stays). ReLU: low 0; ReLU6: 0 and 6.
+struct Epilogue {
+  const float* bias = nullptr;
+  const float* residual = nullptr;  // added: one element for each of the output's
+  int64_t residual_pixel = 0;       // floats from pixel to pixel of the residual
+  int64_t residual_row = 0;         // and from row to row
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
+};
 
 // c[row][column] (+)= sum over outer, inner, step of a[..][row] * b[..][column]; b is one panel of
 // output channels, all reduction steps in a row, readable over its whole width.
@@ -33,6 +45,9 @@ struct TileArgs {
   int64_t ahead;  // floats to step through the next tile's rows when fetching them early; or 0
   bool accumulate;
   bool stream;  // write past the caches; c aligned to a vector, whole vectors only
+  // Applied as the tile is stored; bias and residual point at the panel's first column and at row
+  // 0, residual_row is not used. Null: none.
+  const Epilogue* epilogue = nullptr;
 };
 
 // c[row][column] (+)= sum over images, outer, step of a[row] * b[column]: the filter gradient. Rows

@@ -24,6 +24,9 @@ RHNAS_INLINE void StoreHalfPartial(float* p, HalfVec v, int64_t count) {
 RHNAS_INLINE HalfVec FmaHalf(float a, HalfVec b, HalfVec c) {
   return _mm256_fmadd_ps(_mm256_set1_ps(a), b, c);
 }
+RHNAS_INLINE HalfVec ClampHalf(HalfVec v, float low, float high) {
+  return _mm256_min_ps(_mm256_set1_ps(high), _mm256_max_ps(_mm256_set1_ps(low), v));
+}
 #else
 // Never used: no panel of these targets has a half vector.
 constexpr int kHalfLanes = 0;
@@ -36,6 +39,9 @@ RHNAS_INLINE void StoreHalfPartial(float* p, HalfVec v, int64_t count) {
   StorePartial(p, v, count);
 }
 RHNAS_INLINE HalfVec FmaHalf(float a, HalfVec b, HalfVec c) { return Fma(Broadcast(a), b, c); }
+RHNAS_INLINE HalfVec ClampHalf(HalfVec v, float low, float high) {
+  return Min(Broadcast(high), Max(Broadcast(low), v));
+}
 #endif
 
 // Accumulators plus one panel row plus one broadcast must fit the registers.
@@ -72,6 +78,40 @@ RHNAS_INLINE void LoadTile(Accumulators<kRows, kVecs, kHalf>& acc, const float* 
 }
 
 template <int kRows, int kVecs, bool kHalf>
+RHNAS_INLINE void FinishTile(Accumulators<kRows, kVecs, kHalf>& acc, const Epilogue& epilogue,
+                             const float* residual, int last) {
+  const int64_t row = epilogue.residual_pixel;
+  RHNAS_UNROLL for (int j = 0; j < kVecs; j++) {
+    const bool partial = !kHalf && j == kVecs - 1 && last != kLanes;
+    if (epilogue.bias != nullptr) {
+      const float* p = epilogue.bias + j * kLanes;
+      const Vec bias = partial ? LoadPartial(p, last) : Load(p);
+      RHNAS_UNROLL for (int i = 0; i < kRows; i++) acc.full[i][j] = acc.full[i][j] + bias;
+    }
+    if (residual != nullptr) {
+      RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
+        const float* p = residual + i * row + j * kLanes;
+        acc.full[i][j] = acc.full[i][j] + (partial ? LoadPartial(p, last) : Load(p));
+      }
+    }
+    RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
+      acc.full[i][j] = Min(Broadcast(epilogue.high), Max(Broadcast(epilogue.low), acc.full[i][j]));
+    }
+  }
+  if constexpr (kHalf) {
+    HalfVec bias = HalfVec{};
+    if (epilogue.bias != nullptr) bias = LoadHalfPartial(epilogue.bias + kVecs * kLanes, last);
+    RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
+      if (epilogue.bias != nullptr) acc.half[i] = acc.half[i] + bias;
+      if (residual != nullptr) {
+        acc.half[i] = acc.half[i] + LoadHalfPartial(residual + i * row + kVecs * kLanes, last);
+      }
+      acc.half[i] = ClampHalf(acc.half[i], epilogue.low, epilogue.high);
+    }
+  }
+}
+
+template <int kRows, int kVecs, bool kHalf>
 RHNAS_INLINE void StoreTile(const Accumulators<kRows, kVecs, kHalf>& acc, float* c, int64_t c_row,
                             int last, bool stream) {
   if (!kHalf && stream) {
@@ -104,10 +144,13 @@ RHNAS_INLINE void StoreTile(const Accumulators<kRows, kVecs, kHalf>& acc, float*
 }
 
 template <int kRows, int kVecs, bool kHalf>
-RHNAS_NOINLINE static void Tile(const TileArgs& args, const float* a, float* c, int64_t count) {
+RHNAS_NOINLINE static void Tile(const TileArgs& args, int64_t first, int64_t until) {
   const int64_t a_row = args.a_row;
   const int64_t b_step = args.b_step;
-  for (; count > 0; count--, a += kRows * a_row, c += kRows * args.c_row) {
+  const float* a = args.a + first * a_row;
+  float* c = args.c + first * args.c_row;
+  for (int64_t row = first; row < until;
+       row += kRows, a += kRows * a_row, c += kRows * args.c_row) {
     Accumulators<kRows, kVecs, kHalf> acc;
     LoadTile<kRows, kVecs, kHalf>(acc, c, args.c_row, args.last, args.accumulate);
     const float* b = args.b;
@@ -140,6 +183,14 @@ RHNAS_NOINLINE static void Tile(const TileArgs& args, const float* a, float* c, 
           }
         }
       }
+    }
+    if (args.epilogue != nullptr) {
+      const Epilogue& epilogue = *args.epilogue;
+      FinishTile<kRows, kVecs, kHalf>(acc, epilogue,
+                                      epilogue.residual == nullptr
+                                          ? nullptr
+                                          : epilogue.residual + row * epilogue.residual_pixel,
+                                      args.last);
     }
     StoreTile<kRows, kVecs, kHalf>(acc, c, args.c_row, args.last, args.stream);
   }
@@ -187,10 +238,10 @@ RHNAS_NOINLINE static void Outer(const OuterArgs& args, const float* a, float* c
 
 // Picks the instantiation for a number of rows known only at run time.
 template <int kRows, int kVecs, bool kHalf>
-static void TileOfRows(int rows, const TileArgs& args, const float* a, float* c, int64_t count) {
+static void TileOfRows(int rows, const TileArgs& args, int64_t first, int64_t until) {
   if constexpr (kRows > 0) {
-    if (rows == kRows) return Tile<kRows, kVecs, kHalf>(args, a, c, count);
-    return TileOfRows<kRows - 1, kVecs, kHalf>(rows, args, a, c, count);
+    if (rows == kRows) return Tile<kRows, kVecs, kHalf>(args, first, until);
+    return TileOfRows<kRows - 1, kVecs, kHalf>(rows, args, first, until);
   }
 }
 template <int kRows, int kVecs, bool kHalf>
@@ -204,12 +255,9 @@ static void OuterOfRows(int rows, const OuterArgs& args, const float* a, float* 
 template <int kVecs, bool kHalf>
 static void TilePanel(const TileArgs& args) {
   constexpr int kMost = MaxTileRows(kVecs + kHalf);
-  const int64_t full = args.rows / args.tile_rows;
-  const int rest = static_cast<int>(args.rows - full * args.tile_rows);
-  TileOfRows<kMost, kVecs, kHalf>(args.tile_rows, args, args.a, args.c, full);
-  const int64_t done = full * args.tile_rows;
-  TileOfRows<kMost, kVecs, kHalf>(rest, args, args.a + done * args.a_row,
-                                  args.c + done * args.c_row, 1);
+  const int rest = static_cast<int>(args.rows % args.tile_rows);
+  TileOfRows<kMost, kVecs, kHalf>(args.tile_rows, args, 0, args.rows - rest);
+  TileOfRows<kMost, kVecs, kHalf>(rest, args, args.rows - rest, args.rows);
   if (args.stream) StreamFence();
 }
 

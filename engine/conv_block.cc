@@ -1,0 +1,230 @@
+// Plans, packing and loops of engine/conv_block.h over the register tiles of engine/simd/tile.inl.
+#include "engine/conv_block.h"
+
+#include <cstring>
+
+#include "engine/conv_internal.h"
+
+namespace rhnas::engine::conv {
+
+namespace {
+
+// Floats of a panel that stay in a second-level cache (at least 512 KiB on the machines of the last
+// ten years) beside the pixels.
+constexpr int64_t kPanelFloats = 48 * 1024;
+
+// Estimated cycles per reduction step for `rows` rows of `vecs` vectors: multiply-adds, loads, and
+// the latency of a chain when there are too few accumulators.
+int64_t StepCost(int64_t rows, int64_t vecs) {
+  const int64_t kLatency = 8;
+  return Max(Max(rows * vecs, rows + vecs), kLatency) + 1;
+}
+
+// `rows` split into the fewest register tiles, as even as possible.
+int TileRows(int64_t rows, int most) {
+  return static_cast<int>(CeilDiv(rows, CeilDiv(rows, most)));
+}
+
+int64_t RowsCost(int64_t rows, int most, int64_t vecs) {
+  const int tile = TileRows(rows, most);
+  const int64_t rest = rows % tile;
+  return rows / tile * StepCost(tile, vecs) + (rest > 0 ? StepCost(rest, vecs) : 0);
+}
+
+// Columns cut into vectors of a target.
+struct Columns {
+  int vecs, half, last;
+};
+Columns CutColumns(int columns, const simd::ConvKernels& kernels) {
+  const int rest = columns % kernels.lanes;
+  Columns cut;
+  cut.half = rest > 0 && rest <= kernels.half_lanes ? 1 : 0;
+  cut.vecs = cut.half ? columns / kernels.lanes : (columns + kernels.lanes - 1) / kernels.lanes;
+  cut.last = rest == 0 ? kernels.lanes : rest;
+  return cut;
+}
+
+// The number of panels for which cost(most_rows, vectors), summed over the panels, is least.
+template <typename Cost>
+int CheapestPanels(const Columns& cut, const simd::ConvKernels& kernels, const Cost& cost_of) {
+  int best_panels = 1;
+  double best = -1;
+  for (int most = 1; most <= simd::kMaxVecs; most++) {
+    const int panels = static_cast<int>(Max(1, CeilDiv(cut.vecs + cut.half, most)));
+    double cost = 0;
+    for (int p = 0; p < panels && cost >= 0; p++) {
+      const int vecs =
+          static_cast<int>(int64_t{cut.vecs} * (p + 1) / panels - int64_t{cut.vecs} * p / panels);
+      const int half = p == panels - 1 ? cut.half : 0;
+      const int rows = kernels.max_rows[vecs][half];
+      cost = rows == 0 ? -1 : cost + cost_of(rows, vecs + half);
+    }
+    if (cost >= 0 && (best < 0 || cost < best)) {
+      best = cost;
+      best_panels = panels;
+    }
+  }
+  return best_panels;
+}
+
+}  // namespace
+
+PackedFilter PlanFilter(const FilterSize& size, int64_t pixels, const simd::ConvKernels& kernels) {
+  PackedFilter plan;
+  plan.r = size.r;
+  plan.s = size.s;
+  plan.channels = size.channels;
+  plan.columns = size.columns;
+  plan.kernels = &kernels;
+  const Columns cut = CutColumns(size.columns, kernels);
+  plan.vecs = cut.vecs;
+  plan.half = cut.half;
+  plan.last = cut.last;
+  plan.panels = CheapestPanels(cut, kernels, [&](int most, int vecs) {
+    return static_cast<double>(RowsCost(pixels, most, vecs));
+  });
+  return plan;
+}
+
+PackedFilter PlanFilter(const FilterSize& size, int64_t pixels) {
+  return PlanFilter(size, pixels, simd::ConvKernelsFor(ActiveTarget()));
+}
+
+PackedFilter::Panel PackedFilter::PanelAt(int p) const {
+  const int64_t from = int64_t{vecs} * p / panels, to = int64_t{vecs} * (p + 1) / panels;
+  Panel panel;
+  panel.column = static_cast<int>(from) * kernels->lanes;
+  panel.vecs = static_cast<int>(to - from);
+  panel.half = p == panels - 1 ? half : 0;
+  panel.last = p == panels - 1 ? last : kernels->lanes;
+  panel.width = panel.vecs * kernels->lanes + panel.half * kernels->half_lanes;
+  panel.offset = panel.column * steps();
+  return panel;
+}
+
+int64_t PackedFilter::floats() const {
+  return CeilDiv((int64_t{vecs} * kernels->lanes + half * kernels->half_lanes) * steps(), 16) * 16;
+}
+
+void PackPanel(const PackedFilter& plan, int p, const float* f, const FilterStrides& strides,
+               int first, int last, float* to) {
+  const PackedFilter::Panel panel = plan.PanelAt(p);
+  const int64_t columns = Min(panel.width, plan.columns - panel.column);
+  const int64_t channels = plan.channels;
+  for (int r = first; r < last; r++) {
+    for (int s = 0; s < plan.s; s++, to += channels * panel.width) {
+      const float* const from = f + r * strides.r + s * strides.s + panel.column * strides.column;
+      if (strides.column == 1) {
+        for (int64_t channel = 0; channel < channels; channel++) {
+          std::memcpy(to + channel * panel.width, from + channel * strides.channel,
+                      static_cast<size_t>(columns) * sizeof(float));
+        }
+      } else if (strides.channel == 1) {
+        plan.kernels->transpose(from, strides.column, columns, channels, to, panel.width);
+      } else {
+        for (int64_t channel = 0; channel < channels; channel++) {
+          for (int64_t i = 0; i < columns; i++) {
+            to[channel * panel.width + i] = from[channel * strides.channel + i * strides.column];
+          }
+        }
+      }
+      if (columns == panel.width) continue;
+      for (int64_t channel = 0; channel < channels; channel++) {
+        for (int64_t i = columns; i < panel.width; i++) to[channel * panel.width + i] = 0;
+      }
+    }
+  }
+}
+
+void PackFilter(const PackedFilter& plan, const float* from, const FilterStrides& strides,
+                float* to) {
+  for (int p = 0; p < plan.panels; p++) {
+    PackPanel(plan, p, from, strides, 0, plan.r, to + plan.PanelAt(p).offset);
+  }
+}
+
+void CorrelateBlock(const PackedFilter& plan, const float* packed, const Block& block) {
+  const int64_t filter_row = int64_t{plan.s} * plan.channels;
+  const bool merged = block.x_pixel == plan.channels;  // taps of a filter row follow each other
+  simd::TileArgs args;
+  args.a_row = block.stride * block.x_pixel;
+  args.a_outer = block.x_row;
+  args.a_inner = block.x_pixel;
+  args.inner = merged ? 1 : plan.s;
+  args.steps = int64_t{plan.channels} * (merged ? plan.s : 1);
+  args.c_row = block.y_pixel;
+  args.rows = block.pixels;
+  args.ahead = 0;
+  args.stream = false;
+  if (block.pixels == 0) return;
+  for (int p = 0; p < plan.panels; p++) {
+    const PackedFilter::Panel panel = plan.PanelAt(p);
+    const auto tile = plan.kernels->tile[panel.vecs][panel.half];
+    args.b_step = panel.width;
+    args.last = panel.last;
+    args.tile_rows = TileRows(block.pixels, plan.kernels->max_rows[panel.vecs][panel.half]);
+    // As many filter rows at a time as keep their part of the panel in the cache.
+    const int r_block =
+        static_cast<int>(Max(1, Min(plan.r, kPanelFloats / (filter_row * panel.width))));
+    for (int r = 0; r < plan.r; r += r_block) {
+      args.outer = static_cast<int>(Min(r_block, plan.r - r));
+      args.b = packed + panel.offset + r * filter_row * panel.width;
+      args.accumulate = block.accumulate || r > 0;
+      const bool finish = block.epilogue != nullptr && r + args.outer >= plan.r;
+      for (int i = 0; i < block.rows; i++) {
+        args.a = block.x + (int64_t{i} * block.stride + r) * block.x_row;
+        args.c = block.y + i * block.y_row + panel.column;
+        Epilogue epilogue;
+        if (finish) {
+          epilogue = *block.epilogue;
+          if (epilogue.bias != nullptr) epilogue.bias += panel.column;
+          if (epilogue.residual != nullptr) {
+            epilogue.residual += i * epilogue.residual_row + panel.column;
+          }
+          args.epilogue = &epilogue;
+        } else {
+          args.epilogue = nullptr;
+        }
+        tile(args);
+      }
+    }
+  }
+}
+
+void AccumulateOuterBlock(const OuterBlock& block, const simd::ConvKernels& kernels) {
+  const Columns cut = CutColumns(block.columns, kernels);
+  const int64_t rows = block.channels;
+  // The fewest register loads per multiply-add.
+  const int panels = CheapestPanels(cut, kernels, [&](int most, int vecs) {
+    const int64_t tiles = CeilDiv(rows, most);
+    const double tile_rows = static_cast<double>(rows) / static_cast<double>(tiles);
+    const double step = tile_rows * vecs + 0.25 * (tile_rows + vecs) + 1;
+    return static_cast<double>(tiles) * (step < 8 ? 8 : step);
+  });
+  simd::OuterArgs args;
+  args.a = block.x;
+  args.a_image = args.a_outer = args.b_image = args.b_outer = 0;
+  args.images = args.outer = 1;
+  args.a_step = block.x_pixel;
+  args.b_step = block.dy_pixel;
+  args.steps = block.pixels;
+  args.c_row = block.df_channel;
+  args.rows = rows;
+  args.accumulate = block.accumulate;
+  for (int p = 0; p < panels; p++) {
+    const int from = static_cast<int>(int64_t{cut.vecs} * p / panels);
+    const int vecs = static_cast<int>(int64_t{cut.vecs} * (p + 1) / panels) - from;
+    const int half = p == panels - 1 ? cut.half : 0;
+    args.last = p == panels - 1 ? cut.last : kernels.lanes;
+    args.tile_rows = TileRows(rows, kernels.max_rows[vecs][half]);
+    args.b = block.dy + from * kernels.lanes;
+    args.c = block.df + from * kernels.lanes;
+    kernels.outer[vecs][half](args);
+  }
+}
+
+void AccumulateOuterBlock(const OuterBlock& block) {
+  AccumulateOuterBlock(block, simd::ConvKernelsFor(ActiveTarget()));
+}
+
+}  // namespace rhnas::engine::conv
