@@ -22,6 +22,10 @@ RHNAS_INLINE unsigned InsideColumns(int columns, int low, int high) {
   return ((1u << high) - 1u) & ~((1u << low) - 1u);
 }
 
+RHNAS_INLINE bool Clamps(const DepthwiseArgs& args) {
+  return args.low_value > -__builtin_inff() || args.high_value < __builtin_inff();
+}
+
 // kWidth neighbouring outputs (the first `valid` are wanted) of one vector of channels. Each column
 // of x is loaded once per filter row and goes into all outputs it belongs to. kEdge: [low, high)
 // cuts columns off.
@@ -34,10 +38,11 @@ RHNAS_INLINE void DepthwiseTile(const DepthwiseArgs& args, int column, int valid
   const unsigned inside =
       InsideColumns(kColumns, args.low - column * kStride, args.high - column * kStride);
   Vec acc[kWidth];
-  RHNAS_UNROLL for (int j = 0; j < kWidth; j++) acc[j] = Zero();
+  const Vec start = args.bias != nullptr ? LoadLanes<kPartial>(args.bias + channel, lanes) : Zero();
+  RHNAS_UNROLL for (int j = 0; j < kWidth; j++) acc[j] = start;
   if (args.accumulate) {
     RHNAS_UNROLL for (int j = 0; j < kWidth; j++) {
-      if (!kEdge || j < valid) acc[j] = LoadLanes<kPartial>(y + j * y_pixel, lanes);
+      if (!kEdge || j < valid) acc[j] = acc[j] + LoadLanes<kPartial>(y + j * y_pixel, lanes);
     }
   }
   const float* x = args.x + column * kStride * x_pixel + channel;
@@ -66,6 +71,10 @@ RHNAS_INLINE void DepthwiseTile(const DepthwiseArgs& args, int column, int valid
         }
       }
     }
+  }
+  if (Clamps(args)) {
+    const Vec lowest = Broadcast(args.low_value), highest = Broadcast(args.high_value);
+    RHNAS_UNROLL for (int j = 0; j < kWidth; j++) acc[j] = Min(highest, Max(lowest, acc[j]));
   }
   if (!kPartial && args.stream) {
     RHNAS_UNROLL for (int j = 0; j < kWidth; j++) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "engine/cpu.h"
 
@@ -12,6 +13,10 @@ namespace rhnas::engine::simd {
 
 // One row of a depthwise correlation, `width` outputs: y[j][c] (+)= sum over r, s of
 // x[r][j * stride + s][c] * f[r][s][c]. Columns of x outside [low, high) are left out.
+//
+// The end of an inference layer costs nothing where it is not asked for: the chain of an output
+// starts from bias[c] instead of zero, and what is stored is the sum held between low_value and
+// high_value (a NaN stays one).
 struct DepthwiseArgs {
   const float* x;  // column 0, which may lie outside the image
   int64_t x_row, x_pixel;
@@ -23,7 +28,10 @@ struct DepthwiseArgs {
   int64_t y_pixel;
   int width, channels;
   bool accumulate;
-  bool stream;  // write past the caches; y aligned to a vector, whole vectors only
+  bool stream;                  // write past the caches; y aligned to a vector, whole vectors only
+  const float* bias = nullptr;  // one of each channel, or none
+  float low_value = -std::numeric_limits<float>::infinity();
+  float high_value = std::numeric_limits<float>::infinity();
 };
 
 // Filter gradient of a depthwise correlation over a band of output rows of some images:
