@@ -95,16 +95,18 @@ test-room: $(BUILD)/$(ROOM)_tests ## tests of one folder: make test-room ROOM=hw
 # --- Benchmarks ---
 
 BENCHES = $(patsubst bench/%.cc,$(BUILD)/%,$(wildcard bench/bench_*.cc))
-# bench_conv and bench_train need nothing; the others use Google Benchmark.
-$(BUILD)/bench_conv $(BUILD)/bench_train: $(BUILD)/bench_%: $(BUILD)/obj/bench/bench_%.o $(BUILD)/librhnas.a
-	$(CXX) -o $@ $^ $(LINK_FLAGS)
-$(filter-out $(BUILD)/bench_conv $(BUILD)/bench_train,$(BENCHES)): $(BUILD)/bench_%: $(BUILD)/obj/bench/bench_%.o $(BUILD)/librhnas.a
-	$(CXX) -o $@ $^ -lbenchmark $(LINK_FLAGS)
+# These use Google Benchmark. The others, which bench/compare runs beside the peers, need nothing.
+GOOGLE_BENCHES = $(patsubst %,$(BUILD)/bench_%,agents hw ops)
+PLAIN_BENCHES = $(filter-out $(GOOGLE_BENCHES),$(BENCHES))
+$(GOOGLE_BENCHES): BENCH_LIBRARY = -lbenchmark
+$(BENCHES): $(BUILD)/bench_%: $(BUILD)/obj/bench/bench_%.o $(BUILD)/librhnas.a
+	$(CXX) -o $@ $^ $(BENCH_LIBRARY) $(LINK_FLAGS)
 
-bench: ## build the benchmarks (needs Google Benchmark: package libbenchmark-dev)
+bench: $(PLAIN_BENCHES) $(BUILD)/rhnas ## build the benchmarks; bench/compare runs them beside their peers
 	@printf '#include <benchmark/benchmark.h>\n' | $(CXX) -E -x c++ - >/dev/null 2>&1 || \
-	  { echo "make bench needs Google Benchmark: install libbenchmark-dev (or your system's name for it)"; exit 1; }
-	$(MAKE) $(BENCHES)
+	  { echo "built: $(PLAIN_BENCHES:$(BUILD)/%=%)"; \
+	    echo "not built: $(GOOGLE_BENCHES:$(BUILD)/%=%): they need Google Benchmark; install libbenchmark-dev (or your system's name for it)"; exit 1; }
+	$(MAKE) $(GOOGLE_BENCHES)
 
 # --- House-keeping ---
 
