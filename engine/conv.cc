@@ -5,6 +5,7 @@
 #include "engine/check.h"
 #include "engine/conv_internal.h"
 #include "engine/cpu.h"
+#include "engine/small_product.h"
 
 namespace rhnas::engine {
 
@@ -181,6 +182,7 @@ void Gemm(const GemmShape& shape, const float* a, const float* b, float* c, bool
           ThreadPool& pool) {
   const int m = shape.m, n = shape.n, k = shape.k;
   RHNAS_CHECK(m >= 1 && n >= 1 && k >= 1, "m %d, n %d, k %d", m, n, k);
+  if (IsSmallGemm(shape)) return SmallGemm(shape, a, b, nullptr, c, accumulate, pool);
   const simd::ConvKernels& kernels = simd::ConvKernelsFor(ActiveTarget());
   if (!shape.transpose_a) {
     Correlation job;

@@ -11,7 +11,6 @@ namespace rhnas::engine {
 
 namespace {
 
-constexpr size_t kAlignment = 64;             // one cache line, one AVX-512 register
 constexpr size_t kSmallestBlock = 256 << 10;  // a policy network's step fits in one
 
 // Every tape, and every Reset of one, has its own stamp. Atomic because tapes may be made in
@@ -35,20 +34,18 @@ void Arena::AddBlock(size_t bytes) {
               bytes, bytes_reserved());
   blocks_.push_back(block);
   offset_ = 0;
+  end_ = bytes;
   ++block_allocations_;
 }
 
-void* Arena::Allocate(size_t bytes) {
+void* Arena::AllocateInNewBlock(size_t bytes) {
   RHNAS_CHECK(bytes <= SIZE_MAX - kAlignment, "an allocation of %zu bytes", bytes);
   const size_t rounded = std::max((bytes + kAlignment - 1) & ~(kAlignment - 1), kAlignment);
-  if (blocks_.empty() || blocks_.back().size - offset_ < rounded) {
-    full_bytes_ += offset_;
-    // Half of what there is already: few blocks, and little asked for in vain.
-    AddBlock(std::max({rounded, kSmallestBlock, (bytes_reserved() / 2) & ~(kAlignment - 1)}));
-  }
-  void* memory = blocks_.back().data + offset_;
-  offset_ += rounded;
-  return memory;
+  full_bytes_ += offset_;
+  // Half of what there is already: few blocks, and little asked for in vain.
+  AddBlock(std::max({rounded, kSmallestBlock, (bytes_reserved() / 2) & ~(kAlignment - 1)}));
+  offset_ = rounded;
+  return blocks_.back().data;
 }
 
 void Arena::Reset() {
@@ -80,21 +77,12 @@ void Tape::Reset() {
   backward_done_ = false;
 }
 
-const Tape::Record& Tape::At(Var v) const {
+void Tape::FailAt(Var v) const {
   RHNAS_CHECK(v.valid(), "a Var that no operation returned (id %d)", v.id);
   RHNAS_CHECK(v.epoch == epoch_,
               "Var %d is of another tape or from before Reset (stamp %u, not %u)", v.id, v.epoch,
               epoch_);
-  RHNAS_CHECK(v.id < size(), "Var %d on a tape of %d records", v.id, size());
-  return records_[static_cast<size_t>(v.id)];
-}
-
-Tape::Record& Tape::At(Var v) { return const_cast<Record&>(static_cast<const Tape*>(this)->At(v)); }
-
-Var Tape::Push(const Record& record) {
-  RHNAS_CHECK(size() < INT32_MAX, "a tape of %d records", size());
-  records_.push_back(record);
-  return Var{size() - 1, epoch_};
+  RHNAS_CHECK(false, "Var %d on a tape of %d records", v.id, size());
 }
 
 Var Tape::NewValue(const Shape& shape, bool needs_grad) {
@@ -144,12 +132,6 @@ Var Tape::Leaf(Parameter& parameter) {
   return Push(record);
 }
 
-Shape Tape::shape(Var v) const { return At(v).shape; }
-const float* Tape::value(Var v) const { return At(v).value; }
-bool Tape::needs_grad(Var v) const { return At(v).needs_grad; }
-const float* Tape::grad(Var v) const { return At(v).grad; }
-float* Tape::mutable_value(Var v) { return At(v).value; }
-
 float* Tape::AccumulateGrad(Var v, bool* fresh) {
   Record& record = At(v);
   *fresh = false;
@@ -170,13 +152,6 @@ float* Tape::AccumulateGrad(Var v) {
   float* grad = AccumulateGrad(v, &fresh);
   if (fresh) std::memset(grad, 0, static_cast<size_t>(At(v).shape.size()) * sizeof(float));
   return grad;
-}
-
-void Tape::SetBackward(Var out, void (*fn)(void*), void* context) {
-  Record& record = At(out);
-  RHNAS_CHECK(record.backward == nullptr, "Var %d has a backward already", out.id);
-  record.backward = fn;
-  record.context = context;
 }
 
 void Tape::Backward(Var loss) {

@@ -35,7 +35,13 @@ class Arena {
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
-  void* Allocate(size_t bytes);  // 64-byte aligned, contents undefined
+  void* Allocate(size_t bytes) {  // 64-byte aligned, contents undefined
+    const size_t rounded = bytes == 0 ? kAlignment : (bytes + kAlignment - 1) & ~(kAlignment - 1);
+    if (rounded < bytes || end_ - offset_ < rounded) return AllocateInNewBlock(bytes);
+    void* memory = blocks_.back().data + offset_;
+    offset_ += rounded;
+    return memory;
+  }
   float* Floats(int64_t count) {
     RHNAS_CHECK(static_cast<uint64_t>(count) <= SIZE_MAX / sizeof(float),
                 "%lld floats: more than memory has addresses for", static_cast<long long>(count));
@@ -47,13 +53,15 @@ class Arena {
   int64_t block_allocations() const;  // how often memory was asked of the system, ever
 
  private:
+  static constexpr size_t kAlignment = 64;  // one cache line, one AVX-512 register
   struct Block {
     unsigned char* data = nullptr;
     size_t size = 0;
   };
   void AddBlock(size_t bytes);
+  void* AllocateInNewBlock(size_t bytes);
   std::vector<Block> blocks_;  // all but the last are full; offset_ is within the last
-  size_t offset_ = 0, full_bytes_ = 0;
+  size_t offset_ = 0, end_ = 0, full_bytes_ = 0;  // end_: the size of the last
   int64_t block_allocations_ = 0;
 };
 
@@ -74,11 +82,11 @@ class Tape {
   // A trained tensor: reads parameter.value; Backward adds into parameter.grad.
   Var Leaf(Parameter& parameter);
 
-  Shape shape(Var v) const;
-  const float* value(Var v) const;
-  bool needs_grad(Var v) const;
+  Shape shape(Var v) const { return At(v).shape; }
+  const float* value(Var v) const { return At(v).value; }
+  bool needs_grad(Var v) const { return At(v).needs_grad; }
   // d loss / d v after Backward; null where nothing flows.
-  const float* grad(Var v) const;
+  const float* grad(Var v) const { return At(v).grad; }
 
   // Gradients of a scalar with respect to everything it depends on. Leaves accumulate. An operation
   // whose output no gradient reached is not run. Gradients of intermediate values stay readable
@@ -97,7 +105,7 @@ class Tape {
   // Adds a record that shares the (immutable) value memory of `x` but has a gradient of its own.
   // REQUIRES: same size.
   Var NewShared(Var x, const Shape& shape);
-  float* mutable_value(Var v);
+  float* mutable_value(Var v) { return At(v).value; }
   // Gradient memory of an input, allocated and zeroed at first use: operations add into it.
   // Null when the input needs no gradient.
   float* AccumulateGrad(Var v);
@@ -125,10 +133,23 @@ class Tape {
     void* context = nullptr;
     bool needs_grad = false;
   };
-  Var Push(const Record& record);
-  Record& At(Var v);
-  const Record& At(Var v) const;
-  void SetBackward(Var out, void (*fn)(void*), void* context);
+  Var Push(const Record& record) {
+    RHNAS_CHECK(size() < INT32_MAX, "a tape of %d records", size());
+    records_.push_back(record);
+    return Var{size() - 1, epoch_};
+  }
+  const Record& At(Var v) const {
+    if (v.epoch != epoch_ || static_cast<uint32_t>(v.id) >= records_.size()) FailAt(v);
+    return records_[static_cast<size_t>(v.id)];
+  }
+  Record& At(Var v) { return const_cast<Record&>(static_cast<const Tape*>(this)->At(v)); }
+  [[noreturn]] void FailAt(Var v) const;
+  void SetBackward(Var out, void (*fn)(void*), void* context) {
+    Record& record = At(out);
+    RHNAS_CHECK(record.backward == nullptr, "Var %d has a backward already", out.id);
+    record.backward = fn;
+    record.context = context;
+  }
   ThreadPool& pool_;
   Arena arena_;
   std::vector<Record> records_;

@@ -51,7 +51,6 @@ struct ThreadPool::Impl {
   Body body = nullptr;
   void* context = nullptr;
 
-  std::atomic<bool> running{false};
   std::atomic<int> sleepers{0};
   std::atomic<bool> stop{false};
   std::mutex mutex;
@@ -129,18 +128,21 @@ ThreadPool::~ThreadPool() {
 
 int ThreadPool::size() const { return impl_->size; }
 
+void ThreadPool::FailNested(int64_t n) {
+  RHNAS_CHECK(false, "ParallelFor over %lld items inside a ParallelFor of the same pool",
+              static_cast<long long>(n));
+}
+
 void ThreadPool::Run(int64_t n, int64_t grain, Body body, void* context) {
   RHNAS_CHECK(grain >= 1, "grain %lld, must be at least 1", static_cast<long long>(grain));
   if (n <= 0) return;
   Impl& pool = *impl_;
-  RHNAS_CHECK(!pool.running.exchange(true, std::memory_order_acquire),
-              "ParallelFor over %lld items inside a ParallelFor of the same pool",
-              static_cast<long long>(n));
-  if (pool.size == 1 || n <= grain) {
+  if (running_.exchange(true, std::memory_order_acquire)) FailNested(n);
+  if (pool.size == 1) {
     for (int64_t begin = 0; begin < n; begin += grain) {
       body(context, begin, grain < n - begin ? begin + grain : n, 0);
     }
-    pool.running.store(false, std::memory_order_release);
+    running_.store(false, std::memory_order_release);
     return;
   }
   pool.n = n;
@@ -165,7 +167,7 @@ void ThreadPool::Run(int64_t n, int64_t grain, Body body, void* context) {
       std::this_thread::yield();
     }
   }
-  pool.running.store(false, std::memory_order_release);
+  running_.store(false, std::memory_order_release);
 }
 
 void* ThreadPool::Scratch(int worker, size_t bytes) {

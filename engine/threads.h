@@ -2,6 +2,7 @@
 // depend on how many threads there are: a block's bounds come from (n, grain) alone.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,6 +27,13 @@ class ThreadPool {
   // same pool (RHNAS_CHECK). Allocates nothing.
   template <typename F>
   void ParallelFor(int64_t n, int64_t grain, F&& fn) {
+    if (n <= grain && n > 0) {  // one block: nobody to tell
+      if (running_.load(std::memory_order_relaxed)) FailNested(n);
+      running_.store(true, std::memory_order_relaxed);
+      fn(int64_t{0}, n, 0);
+      running_.store(false, std::memory_order_relaxed);
+      return;
+    }
     Run(
         n, grain,
         [](void* f, int64_t begin, int64_t end, int worker) {
@@ -41,8 +49,10 @@ class ThreadPool {
  private:
   using Body = void (*)(void* context, int64_t begin, int64_t end, int worker);
   void Run(int64_t n, int64_t grain, Body body, void* context);
+  [[noreturn]] static void FailNested(int64_t n);
   struct Impl;
   std::unique_ptr<Impl> impl_;
+  std::atomic<bool> running_{false};  // inside a ParallelFor
 };
 
 }  // namespace rhnas::engine

@@ -169,3 +169,45 @@ RHNAS_INLINE void Transpose4(const float* from, int64_t from_row, float* to, int
   }
 #endif
 }
+
+// to[j * to_row + i] = from[i * from_row + j] for i < kLanes, j < 4: four whole vectors.
+RHNAS_INLINE void TransposeToColumns(const float* from, int64_t from_row, float* to,
+                                     int64_t to_row) {
+#if RHNAS_SIMD_WIDTH == 512 || RHNAS_SIMD_WIDTH == 256
+  // Vector i holds four columns of rows i, i + 4, i + 8, ..: transposing each quarter by itself
+  // puts the rows of a column in order.
+  Vec v[4];
+  RHNAS_UNROLL for (int i = 0; i < 4; i++) {
+    const float* p = from + i * from_row;
+#if RHNAS_SIMD_WIDTH == 512
+    __m512 r = _mm512_castps128_ps512(_mm_loadu_ps(p));
+    r = _mm512_maskz_insertf32x4(kAllLanes, r, _mm_loadu_ps(p + 4 * from_row), 1);
+    r = _mm512_maskz_insertf32x4(kAllLanes, r, _mm_loadu_ps(p + 8 * from_row), 2);
+    v[i] = _mm512_maskz_insertf32x4(kAllLanes, r, _mm_loadu_ps(p + 12 * from_row), 3);
+#else
+    v[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)),
+                                _mm_loadu_ps(p + 4 * from_row), 1);
+#endif
+  }
+#if RHNAS_SIMD_WIDTH == 512
+#define RHNAS_LOW(a, b) _mm512_maskz_unpacklo_ps(kAllLanes, a, b)
+#define RHNAS_HIGH(a, b) _mm512_maskz_unpackhi_ps(kAllLanes, a, b)
+#define RHNAS_SHUFFLE(a, b, order) _mm512_maskz_shuffle_ps(kAllLanes, a, b, order)
+#else
+#define RHNAS_LOW(a, b) _mm256_unpacklo_ps(a, b)
+#define RHNAS_HIGH(a, b) _mm256_unpackhi_ps(a, b)
+#define RHNAS_SHUFFLE(a, b, order) _mm256_shuffle_ps(a, b, order)
+#endif
+  const Vec low01 = RHNAS_LOW(v[0], v[1]), high01 = RHNAS_HIGH(v[0], v[1]);
+  const Vec low23 = RHNAS_LOW(v[2], v[3]), high23 = RHNAS_HIGH(v[2], v[3]);
+  Store(to, RHNAS_SHUFFLE(low01, low23, 0x44));
+  Store(to + to_row, RHNAS_SHUFFLE(low01, low23, 0xee));
+  Store(to + 2 * to_row, RHNAS_SHUFFLE(high01, high23, 0x44));
+  Store(to + 3 * to_row, RHNAS_SHUFFLE(high01, high23, 0xee));
+#undef RHNAS_LOW
+#undef RHNAS_HIGH
+#undef RHNAS_SHUFFLE
+#else
+  Transpose4(from, from_row, to, to_row);
+#endif
+}
