@@ -1,5 +1,5 @@
-// Convolutions and matrix products, taken to the few loops that do the work: a correlation (dense
-// or depthwise) for forward and backward-data, a filter gradient (dense or depthwise) for the rest.
+// Convolutions and matrix products, taken to the few loops that do the work: a correlation for
+// forward and backward-data, a filter gradient for the rest, depthwise passes of their own.
 #include "engine/conv.h"
 
 #include "engine/check.h"
@@ -32,14 +32,6 @@ void CheckShape(const ConvShape& s) {
               "a depthwise filter of width %d, at most %d", s.s, conv::kMaxDepthwiseWidth);
 }
 
-void Correlate(const Correlation* jobs, int count, bool depthwise, ThreadPool& pool) {
-  if (depthwise) {
-    return conv::CorrelateDepthwise(jobs, count, simd::DepthwiseKernelsFor(ActiveTarget()), pool);
-  }
-  const simd::ConvKernels& kernels = simd::ConvKernelsFor(ActiveTarget());
-  for (int i = 0; i < count; i++) conv::CorrelateDense(jobs[i], kernels, pool);
-}
-
 // The pixels that one phase of a strided backward-data pass covers: their first, how many.
 struct Phase {
   int first, count;
@@ -65,6 +57,10 @@ Phase MakePhase(int phase, int size, int pad, int filter, int stride) {
 void ConvForward(const ConvShape& shape, const float* x, const float* f, float* y, bool accumulate,
                  ThreadPool& pool) {
   CheckShape(shape);
+  if (IsDepthwise(shape)) {
+    return conv::DepthwiseForward(shape, x, f, y, accumulate,
+                                  simd::DepthwiseKernelsFor(ActiveTarget()), pool);
+  }
   Correlation job;
   job.images = shape.n;
   job.groups = shape.groups;
@@ -91,18 +87,20 @@ void ConvForward(const ConvShape& shape, const float* x, const float* f, float* 
   job.y_row = job.y_pixel * job.out_w;
   job.y_image = job.y_row * job.out_h;
   job.accumulate = accumulate;
-  Correlate(&job, 1, IsDepthwise(shape), pool);
+  conv::CorrelateDense(job, simd::ConvKernelsFor(ActiveTarget()), pool);
 }
 
 void ConvBackwardData(const ConvShape& shape, const float* dy, const float* f, float* dx,
                       bool accumulate, ThreadPool& pool) {
   CheckShape(shape);
+  if (IsDepthwise(shape)) {
+    return conv::DepthwiseBackwardData(shape, dy, f, dx, accumulate,
+                                       simd::DepthwiseKernelsFor(ActiveTarget()), pool);
+  }
+  const simd::ConvKernels& kernels = simd::ConvKernelsFor(ActiveTarget());
   const int64_t channels = shape.c / shape.groups, columns = shape.k / shape.groups;
   const int64_t tap = channels * shape.k;  // floats from filter tap to filter tap
   const int stride = shape.stride;
-  constexpr int kMaxJobs = 16;  // in one go; strides above four take several
-  Correlation jobs[kMaxJobs];
-  int count = 0;
   for (int v = 0; v < stride; v++) {
     const Phase vertical = MakePhase(v, shape.h, shape.pad, shape.r, stride);
     for (int u = 0; u < stride; u++) {
@@ -110,8 +108,7 @@ void ConvBackwardData(const ConvShape& shape, const float* dy, const float* f, f
       if (vertical.count == 0 || horizontal.count == 0) continue;
       const bool no_taps = vertical.taps == 0 || horizontal.taps == 0;
       if (no_taps && accumulate) continue;
-      Correlation& job = jobs[count++];
-      job = Correlation();
+      Correlation job;
       job.images = shape.n;
       job.groups = shape.groups;
       job.channels = static_cast<int>(columns);
@@ -140,13 +137,9 @@ void ConvBackwardData(const ConvShape& shape, const float* dy, const float* f, f
       job.y_row = job.y_pixel * shape.w;
       job.y_image = int64_t{shape.h} * shape.w * shape.c;
       job.accumulate = accumulate;
-      if (count == kMaxJobs) {
-        Correlate(jobs, count, IsDepthwise(shape), pool);
-        count = 0;
-      }
+      conv::CorrelateDense(job, kernels, pool);
     }
   }
-  Correlate(jobs, count, IsDepthwise(shape), pool);
 }
 
 void ConvBackwardFilter(const ConvShape& shape, const float* x, const float* dy, float* df,

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/conv.h"
+#include "engine/conv_depthwise.h"
 #include "engine/simd/conv_kernels.h"
 #include "engine/simd/depthwise_kernels.h"
 #include "engine/threads.h"
@@ -33,9 +35,6 @@ struct Correlation {
   bool accumulate = false;
 };
 
-// Columns of taps that a depthwise filter may have.
-constexpr int kMaxDepthwiseWidth = 64;
-
 // Outputs of more floats than this are written past the caches: 8 MiB, about what one program can
 // count on in a third-level cache. Fetching them first, to write them, would cost a third of the
 // traffic of a bandwidth-bound layer.
@@ -43,10 +42,13 @@ constexpr int64_t kStreamFloats = 2 * 1024 * 1024;
 
 // y (+)= correlation, by register tiles of pixels x columns.
 void CorrelateDense(const Correlation& job, const simd::ConvKernels& kernels, ThreadPool& pool);
-// The same where each group has one channel and one column, for several correlations with the same
-// x and interleaved outputs: the phases of a backward-data pass.
-void CorrelateDepthwise(const Correlation* jobs, int count, const simd::DepthwiseKernels& kernels,
-                        ThreadPool& pool);
+
+// Passes of depthwise convolutions, each output one chain.
+void DepthwiseForward(const ConvShape& shape, const float* x, const float* f, float* y,
+                      bool accumulate, const simd::DepthwiseKernels& kernels, ThreadPool& pool);
+void DepthwiseBackwardData(const ConvShape& shape, const float* dy, const float* f, float* dx,
+                           bool accumulate, const simd::DepthwiseKernels& kernels,
+                           ThreadPool& pool);
 
 // Filter gradient: df[r][s][channel][column] (+)= sum over images, i, j of
 //   x[i * stride + r - pad][j * stride + s - pad][channel] * dy[i][j][column].
@@ -66,6 +68,41 @@ void FilterGradientDense(const FilterGradient& job, const simd::ConvKernels& ker
                          ThreadPool& pool);
 void FilterGradientDepthwise(const FilterGradient& job, const simd::DepthwiseKernels& kernels,
                              ThreadPool& pool);
+
+// Taps [first, first + taps) of each row of a depthwise filter in one pass; the stride of the
+// kernel, and how many pixels of x one of its columns stands for.
+struct TapPass {
+  int first, taps, stride, pixels;
+};
+template <typename Kernel>
+int MakePasses(int s, int stride, const Kernel (&kernels)[8][3], TapPass* passes, int limit) {
+  int count = 0;
+  for (int first = 0; first < s && count < limit; count++) {
+    int taps = s - first < 7 ? s - first : 7;
+    if (stride <= 2) {
+      while (taps > 1 && kernels[taps][stride] == nullptr) taps--;
+    } else {
+      taps = 1;
+    }
+    const bool direct = stride <= 2 && kernels[taps][stride] != nullptr;
+    if (!direct) taps = 1;  // one tap of any stride is a stride-1 pass over spread pixels
+    passes[count] = direct ? TapPass{first, taps, stride, 1} : TapPass{first, 1, 1, stride};
+    first += taps;
+  }
+  return count;
+}
+
+// Columns of a pass, of which [low, high) are inside an image of width w when the first is pixel
+// `start` (which may be negative) and each is `pixels` further.
+struct ColumnRange {
+  int low, high;
+};
+inline ColumnRange InsideColumns(int start, int pixels, int w) {
+  ColumnRange inside;
+  inside.low = start < 0 ? (pixels - 1 - start) / pixels : 0;
+  inside.high = w > start ? (w - 1 - start) / pixels + 1 : 0;
+  return inside;
+}
 
 // Scratch of one call: a part that all workers see and a part of each worker's own, all reserved
 // before the work starts, so that a warm call allocates nothing whoever gets which block.

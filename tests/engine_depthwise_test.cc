@@ -1,5 +1,6 @@
-// Depthwise kernels called directly, as the fused operations do, against naive double loops: the
-// end of an inference layer, padded and unpadded rows, partial vectors, on every target.
+// Depthwise kernels and bands of rows called directly, as the fused operations do: rows against
+// naive double loops (the end of an inference layer, cut-off columns, partial vectors), bands
+// against whole passes, bit for bit; on every target.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -7,9 +8,12 @@
 #include <limits>
 #include <vector>
 
+#include "engine/conv.h"
+#include "engine/conv_depthwise.h"
 #include "engine/cpu.h"
 #include "engine/simd/depthwise_kernels.h"
 #include "engine/status.h"
+#include "engine/threads.h"
 
 namespace rhnas::engine {
 namespace {
@@ -129,6 +133,91 @@ TEST(DepthwiseRow, ClampKeepsNan) {
     simd::DepthwiseKernelsFor(target).row[1][1](args);
     for (float value : y) EXPECT_TRUE(std::isnan(value)) << TargetName(target);
   }
+}
+
+// Bands of a whole image, each from a block that holds the rows it needs and not one more.
+void CheckBands(const ConvShape& shape, bool backward, int band_rows, Target target) {
+  SCOPED_TRACE(Format("%s %dx%d c%d %dx%d stride %d pad %d %s bands of %d", TargetName(target),
+                      shape.h, shape.w, shape.c, shape.r, shape.s, shape.stride, shape.pad,
+                      backward ? "backward" : "forward", band_rows));
+  ASSERT_TRUE(SetTarget(TargetName(target)).ok());
+  ThreadPool pool(1);
+  const int from_h = backward ? shape.oh() : shape.h, from_w = backward ? shape.ow() : shape.w;
+  const int to_h = backward ? shape.h : shape.oh(), to_w = backward ? shape.w : shape.ow();
+  const std::vector<float> from = Numbers(int64_t{from_h} * from_w * shape.c, 1);
+  const std::vector<float> f = Numbers(shape.filter_size(), 2);
+  std::vector<float> want(static_cast<size_t>(to_h * to_w * shape.c)), got(want);
+  if (backward) {
+    ConvBackwardData(shape, from.data(), f.data(), want.data(), false, pool);
+  } else {
+    ConvForward(shape, from.data(), f.data(), want.data(), false, pool);
+  }
+  for (int first = 0; first < to_h; first += band_rows) {
+    conv::DepthwiseBand band;
+    band.r = shape.r;
+    band.s = shape.s;
+    band.stride = shape.stride;
+    band.pad = shape.pad;
+    band.rows = to_h - first < band_rows ? to_h - first : band_rows;
+    const int last = first + band.rows - 1;
+    int low = 0, high = -1;  // rows of `from` in the block
+    for (int i = 0, any = 0; i < from_h; i++) {
+      bool needed = false;
+      for (int r = 0; r < shape.r; r++) {
+        for (int t = first; t <= last; t++) {
+          needed |= backward ? i * shape.stride + r - shape.pad == t
+                             : t * shape.stride + r - shape.pad == i;
+        }
+      }
+      if (!needed) continue;
+      if (any++ == 0) low = i;
+      high = i;
+    }
+    const auto row = [&](int i) { return from.begin() + int64_t{i} * from_w * shape.c; };
+    const std::vector<float> block(row(low), row(high + 1));
+    band.from = block.data();
+    band.from_first = low;
+    band.from_height = from_h;
+    band.from_width = from_w;
+    band.from_row = int64_t{from_w} * shape.c;
+    band.f = f.data();
+    band.f_tap = band.from_pixel = band.to_pixel = band.channels = shape.c;
+    band.to_row = int64_t{to_w} * shape.c;
+    band.to = got.data() + first * band.to_row;
+    band.first = first;
+    band.to_width = to_w;
+    if (backward) {
+      conv::DepthwiseBackwardRows(band, simd::DepthwiseKernelsFor(target));
+    } else {
+      conv::DepthwiseForwardRows(band, simd::DepthwiseKernelsFor(target));
+    }
+  }
+  ASSERT_EQ(0, std::memcmp(want.data(), got.data(), want.size() * sizeof(float)));
+}
+
+TEST(DepthwiseBands, SameBitsAsWholeImages) {
+  for (Target target : SupportedTargets()) {
+    for (int r : {3, 4, 5, 7, 9}) {
+      for (int stride : {1, 2, 3}) {
+        for (int pad : {0, 1, r / 2}) {
+          for (int channels : {5, 16, 72}) {
+            ConvShape shape;
+            shape.h = 11;
+            shape.w = 14;
+            shape.c = shape.k = shape.groups = channels;
+            shape.r = shape.s = r;
+            shape.stride = stride;
+            shape.pad = pad;
+            for (int rows : {1, 3, 4, 11}) {
+              CheckBands(shape, false, rows, target);
+              CheckBands(shape, true, rows, target);
+            }
+          }
+        }
+      }
+    }
+  }
+  ASSERT_TRUE(SetTarget(TargetName(SupportedTargets().back())).ok());
 }
 
 }  // namespace

@@ -57,6 +57,10 @@ struct DepthwiseFilterArgs {
 struct DepthwiseKernels {
   // [taps in a row, 1..7][stride 1 or 2]; null where a correlation has to be taken apart.
   void (*row[8][3])(const DepthwiseArgs& args);
+  // [taps in a row]: a row of a stride-2 backward-data pass, where x is the gradient of the output
+  // and y that of the input: y[j][c] (+)= sum over r, and over i, s with 2 * i + s = j + offset, of
+  // x[r][i][c] * f[r][s][c]. Neither bias nor clamp. REQUIRES: offset >= 0.
+  void (*spread[8])(const DepthwiseArgs& args, int offset);
   void (*filter[8][3])(const DepthwiseFilterArgs& args);
 };
 

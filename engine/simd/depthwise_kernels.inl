@@ -1,6 +1,8 @@
 // One target's table of depthwise kernels; see engine/simd/depthwise_kernels.h and vec.h.
 
 #include "engine/simd/depthwise.inl"
+#include "engine/simd/depthwise_back.inl"
+#include "engine/simd/depthwise_filter.inl"
 
 static const DepthwiseKernels kTable = {
     {{nullptr, nullptr, nullptr},
@@ -11,6 +13,8 @@ static const DepthwiseKernels kTable = {
      {nullptr, DepthwiseRow<5, 1>, DepthwiseRow<5, 2>},
      {nullptr, nullptr, nullptr},
      {nullptr, DepthwiseRow<7, 1>, DepthwiseRow<7, 2>}},
+    {nullptr, nullptr, nullptr, DepthwiseSpread<3>, nullptr, DepthwiseSpread<5>, nullptr,
+     DepthwiseSpread<7>},
     {{nullptr, nullptr, nullptr},
      {nullptr, DepthwiseFilter<1, 1>, nullptr},
      {nullptr, nullptr, nullptr},

@@ -1,0 +1,115 @@
+// Depthwise filter gradients: the loops around engine/simd/depthwise_filter.inl.
+#include "engine/conv_internal.h"
+
+namespace rhnas::engine::conv {
+
+namespace {
+
+constexpr int kChannelQuantum = 32;
+// Output pixels of a chunk at least, chunks at most.
+constexpr int64_t kChunkPixels = 256, kMaxChunks = 32;
+// Floats of x and dy that one kernel call reads; fewer where they come from beyond the second-level
+// cache, to be fetched while the call before runs.
+constexpr int64_t kCallFloats = 64 * 1024, kFetchedCallFloats = 32 * 1024;
+// x and dy of more floats than this are fetched early: they do not stay in a second-level cache.
+constexpr int64_t kFetchFloats = 128 * 1024;
+
+}  // namespace
+
+void FilterGradientDepthwise(const FilterGradient& job, const simd::DepthwiseKernels& kernels,
+                             ThreadPool& pool) {
+  const int64_t channels = job.groups;
+  TapPass passes[kMaxDepthwiseWidth];
+  const int pass_count = MakePasses(job.s, job.stride, kernels.filter, passes, kMaxDepthwiseWidth);
+  const int64_t filter = int64_t{job.r} * job.s * channels;
+  const int64_t rows = int64_t{job.images} * job.out_h;
+  int64_t chunks = Max(1, Min(kMaxChunks, rows * job.out_w / kChunkPixels));
+  int64_t chunk = CeilDiv(rows, Min(chunks, rows));
+  if (chunk > job.out_h) chunk = CeilDiv(chunk, job.out_h) * job.out_h;
+  chunks = CeilDiv(rows, chunk);
+  // A kernel call takes some rows of an image, or some whole images, one vector of channels after
+  // the other. Channels are split only to have tasks for all threads.
+  const int64_t threads = pool.size();
+  const int64_t splits = threads == 1 ? 1 : CeilDiv(4 * threads, chunks);
+  const int64_t channel_block =
+      Min(channels, CeilDiv(CeilDiv(channels, splits), kChannelQuantum) * kChannelQuantum);
+  const int64_t channel_blocks = CeilDiv(channels, channel_block);
+  const bool big =
+      job.images * (int64_t{job.h} * job.w + int64_t{job.out_h} * job.out_w) * channels >
+      kFetchFloats;
+  const int64_t call_floats = big ? kFetchedCallFloats : kCallFloats;
+  const int64_t x_row_floats = job.w * channel_block, dy_row_floats = job.out_w * channel_block;
+  const int64_t image_floats = job.h * x_row_floats + job.out_h * dy_row_floats;
+  const int64_t image_block = Max(1, call_floats / image_floats);
+  const int64_t halo = Max(0, job.r - job.stride) * x_row_floats;
+  const int64_t row_block =
+      Max(1, (call_floats - halo) / (job.stride * x_row_floats + dy_row_floats));
+  const Scratch scratch(pool, chunks > 1 ? chunks * filter : 0, 0);
+  float* const partial = scratch.shared();
+  pool.ParallelFor(chunks * channel_blocks, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t item = begin; item < end; item++) {
+      const int64_t part = item / channel_blocks, channel = item % channel_blocks * channel_block;
+      float* const df = (chunks > 1 ? partial + part * filter : job.df) + channel;
+      const int64_t last = Min(rows, (part + 1) * chunk);
+      bool accumulate = chunks == 1 && job.accumulate;
+      for (int64_t row = part * chunk; row < last;) {
+        const int64_t image = row / job.out_h;
+        const int first = static_cast<int>(row - image * job.out_h);
+        int64_t until = Min(last, Min(row + row_block, (image + 1) * job.out_h));
+        simd::DepthwiseFilterArgs args;
+        args.height = static_cast<int>(until - row);
+        args.images = 1;
+        if (args.height == job.out_h) {
+          args.images = static_cast<int>(Min(image_block, (last - row) / job.out_h));
+          until = row + int64_t{args.images} * job.out_h;
+        }
+        const int top = first * job.stride - job.pad;
+        args.x_row = job.w * channels;
+        args.x_image = job.h * args.x_row;
+        args.row_stride = job.stride;
+        args.row_low = -top;
+        args.row_high = job.h - top;
+        args.dy = job.dy + row * job.out_w * channels + channel;
+        args.dy_pixel = channels;
+        args.dy_row = job.out_w * channels;
+        args.dy_image = job.out_h * args.dy_row;
+        args.width = job.out_w;
+        args.df_row = job.s * channels;
+        args.df_tap = channels;
+        args.taps = job.r;
+        args.channels = static_cast<int>(Min(channel_block, channels - channel));
+        args.next_x = args.next_dy = nullptr;
+        if (big) {
+          const int64_t below = top + args.height * job.stride + Max(0, job.r - job.stride);
+          args.next_dy = job.dy + until * job.out_w * channels;
+          args.next_x =
+              job.x + (args.height == job.out_h ? (image + args.images) * args.x_image
+                                                : image * args.x_image + below * args.x_row);
+        }
+        args.accumulate = accumulate;
+        for (int p = 0; p < pass_count; p++) {
+          const TapPass& pass = passes[p];
+          const ColumnRange inside = InsideColumns(pass.first - job.pad, pass.pixels, job.w);
+          args.x = job.x + (image * job.h + top) * args.x_row + (pass.first - job.pad) * channels +
+                   channel;
+          args.x_pixel = channels * pass.pixels;
+          args.low = inside.low;
+          args.high = inside.high;
+          args.df = df + pass.first * channels;
+          kernels.filter[pass.taps][pass.stride](args);
+        }
+        accumulate = true;
+        row = until;
+      }
+    }
+  });
+  if (chunks == 1) return;
+  const simd::ConvKernels& shared = simd::ConvKernelsFor(ActiveTarget());
+  const int64_t grain = Max(1024, CeilDiv(filter, int64_t{4} * pool.size()) / 16 * 16);
+  pool.ParallelFor(filter, grain, [&](int64_t begin, int64_t end, int) {
+    shared.add_parts(job.df + begin, partial + begin, filter, static_cast<int>(chunks), end - begin,
+                     job.accumulate);
+  });
+}
+
+}  // namespace rhnas::engine::conv
