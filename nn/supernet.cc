@@ -71,6 +71,15 @@ struct Supernet::Impl {
     }
   }
 
+  void CollectPath(const Genotype& path, std::vector<Parameter*>* weights,
+                   std::vector<NamedBuffer>* statistics) const {
+    const std::vector<const Block*> blocks = BlocksOf(space, path);
+    for (size_t i = 0; i < blocks.size(); ++i) {
+      const auto index = static_cast<size_t>(blocks[i] - space.slots[i].candidates.data());
+      nodes[i].candidates[index]->Collect(weights, statistics);
+    }
+  }
+
   Var Mix(Tape& tape, Var x, const Node& node, ArchGradient kind, float temperature, Rng& rng,
           int active, ArchPass* pass) const;
 };
@@ -263,14 +272,17 @@ std::vector<Parameter*> Supernet::weights() {
 }
 
 std::vector<Parameter*> Supernet::weights(const Genotype& path) {
-  const std::vector<const Block*> blocks = BlocksOf(impl_->space, path);
   std::vector<Parameter*> weights;
   std::vector<NamedBuffer> statistics;
-  for (size_t i = 0; i < blocks.size(); ++i) {
-    const auto index = static_cast<size_t>(blocks[i] - impl_->space.slots[i].candidates.data());
-    impl_->nodes[i].candidates[index]->Collect(&weights, &statistics);
-  }
+  impl_->CollectPath(path, &weights, &statistics);
   return weights;
+}
+
+std::vector<NamedBuffer> Supernet::statistics(const Genotype& path) {
+  std::vector<Parameter*> weights;
+  std::vector<NamedBuffer> statistics;
+  impl_->CollectPath(path, &weights, &statistics);
+  return statistics;
 }
 
 std::vector<Parameter*> Supernet::arch() {

@@ -78,6 +78,8 @@ class Supernet {
   std::vector<engine::Parameter*> weights();  // all shared weights
   // Weights along one path only (the final network's).
   std::vector<engine::Parameter*> weights(const Genotype& path);
+  // Running statistics along one path, in the order of its layers.
+  std::vector<NamedBuffer> statistics(const Genotype& path);
   std::vector<engine::Parameter*> arch();  // one [candidates] parameter per searchable slot
 
   // Everything that changes: weights, running statistics, architecture logits.
