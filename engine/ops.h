@@ -59,6 +59,25 @@ struct BatchNormOptions {
 // x [.., C], gamma [C], beta [C]; running_mean and running_var: C floats each, kept by the module.
 Var BatchNorm(Tape& tape, Var x, Var gamma, Var beta, float* running_mean, float* running_var,
               const BatchNormOptions& options);
+// activation(BatchNorm(x) + residual): the end of a residual block. residual [.., C] as x.
+Var BatchNormAdd(Tape& tape, Var x, Var residual, Var gamma, Var beta, float* running_mean,
+                 float* running_var, const BatchNormOptions& options);
+
+// --- Chains of convolution, batch normalisation and activation ---
+// One link: Conv2d, then BatchNorm with its activation.
+struct ConvLink {
+  Var filter;  // [R,S,C/groups,K]
+  Conv2dOptions conv;
+  Var gamma, beta;  // [K]
+  float *running_mean = nullptr, *running_var = nullptr;
+  BatchNormOptions norm;
+};
+// The links one after the other, and `+ x` at the end where residual (then shapes must be equal):
+// a MobileNetV2 block (Sandler et al., CVPR 2018, figure 4). The same as Conv2d and BatchNorm link
+// by link; but in training, where every link is pointwise or depthwise and the tensors are larger
+// than a cache, normalised values are never stored: each convolution normalises what it reads,
+// block by block, and takes the moments of what it writes.
+Var ConvChain(Tape& tape, Var x, const ConvLink* links, int count, bool residual);
 
 // --- Over the last dimension: x [.., C] ---
 // mask (optional): rows x C bytes or C bytes broadcast, 0 forbids. Softmax gives a forbidden entry

@@ -5,12 +5,20 @@
 #include <atomic>
 #include <cstring>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "engine/check.h"
 
 namespace rhnas::engine {
 
 namespace {
 
+// Gradients of fewer floats are not worth looking for a place.
+constexpr int64_t kReusedFloats = 4096;
+// From which size a block asks for huge pages.
+constexpr size_t kHugePages = 4 << 20;
 constexpr size_t kSmallestBlock = 256 << 10;  // a policy network's step fits in one
 
 // Every tape, and every Reset of one, has its own stamp. Atomic because tapes may be made in
@@ -32,20 +40,35 @@ void Arena::AddBlock(size_t bytes) {
       ::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow));
   RHNAS_CHECK(block.data != nullptr, "out of memory: the arena asked for %zu bytes above %zu",
               bytes, bytes_reserved());
+#if defined(__linux__)
+  // Fewer page faults and address translations, where the system has huge pages; else no effect.
+  const uintptr_t page = 4096,
+                  at = (reinterpret_cast<uintptr_t>(block.data) + page - 1) & ~(page - 1);
+  if (bytes >= kHugePages) (void)madvise(reinterpret_cast<void*>(at), bytes - page, MADV_HUGEPAGE);
+#endif
   blocks_.push_back(block);
-  offset_ = 0;
-  end_ = bytes;
   ++block_allocations_;
 }
 
 void* Arena::AllocateInNewBlock(size_t bytes) {
   RHNAS_CHECK(bytes <= SIZE_MAX - kAlignment, "an allocation of %zu bytes", bytes);
   const size_t rounded = std::max((bytes + kAlignment - 1) & ~(kAlignment - 1), kAlignment);
-  full_bytes_ += offset_;
-  // Half of what there is already: few blocks, and little asked for in vain.
-  AddBlock(std::max({rounded, kSmallestBlock, (bytes_reserved() / 2) & ~(kAlignment - 1)}));
+  if (!blocks_.empty()) blocks_[current_].used = offset_;
+  const size_t next = blocks_.empty() ? 0 : current_ + 1;
+  if (next == blocks_.size() || blocks_[next].size < rounded) {
+    // Half of what there is already: few blocks, and little asked for in vain.
+    AddBlock(std::max({rounded, kSmallestBlock, (bytes_reserved() / 2) & ~(kAlignment - 1)}));
+    std::swap(blocks_[next], blocks_.back());
+  }
+  Enter(next);
   offset_ = rounded;
-  return blocks_.back().data;
+  return data_;
+}
+
+void Arena::Enter(size_t block) {
+  current_ = block;
+  data_ = blocks_[block].data;
+  end_ = blocks_[block].size;
 }
 
 void Arena::Reset() {
@@ -55,10 +78,15 @@ void Arena::Reset() {
     blocks_.clear();
     AddBlock(total);
   }
-  offset_ = full_bytes_ = 0;
+  if (!blocks_.empty()) Enter(0);
+  offset_ = 0;
 }
 
-size_t Arena::bytes_in_use() const { return full_bytes_ + offset_; }
+size_t Arena::bytes_in_use() const {
+  size_t bytes = offset_;
+  for (size_t i = 0; i < current_; ++i) bytes += blocks_[i].used;
+  return bytes;
+}
 
 size_t Arena::bytes_reserved() const {
   size_t bytes = 0;
@@ -73,6 +101,8 @@ Tape::Tape(ThreadPool& pool) : pool_(pool), epoch_(g_next_epoch.fetch_add(1)) {}
 void Tape::Reset() {
   records_.clear();
   arena_.Reset();
+  grads_.Reset();
+  free_grads_.clear();
   epoch_ = g_next_epoch.fetch_add(1);
   backward_done_ = false;
 }
@@ -141,10 +171,32 @@ float* Tape::AccumulateGrad(Var v, bool* fresh) {
     record.parameter->touched = true;
     record.grad = record.parameter->grad.data();
   } else if (record.grad == nullptr) {
-    record.grad = arena_.Floats(record.shape.size());
+    record.grad = NewGrad(record.shape.size());
     *fresh = true;
   }
   return record.grad;
+}
+
+// The smallest free gradient that fits, or new memory.
+float* Tape::NewGrad(int64_t floats) {
+  if (floats < kReusedFloats) return grads_.Floats(floats);
+  size_t best = free_grads_.size();
+  for (size_t i = 0; i < free_grads_.size(); ++i) {
+    if (free_grads_[i].floats < floats) continue;
+    if (best == free_grads_.size() || free_grads_[i].floats < free_grads_[best].floats) best = i;
+  }
+  if (best == free_grads_.size()) return grads_.Floats(floats);
+  // What is left over of a larger one stays free.
+  FreeGrad& from = free_grads_[best];
+  const int64_t taken = (floats + 15) / 16 * 16;
+  float* grad = from.data;
+  from.data += taken;
+  from.floats -= taken;
+  if (from.floats < kReusedFloats) {
+    from = free_grads_.back();
+    free_grads_.pop_back();
+  }
+  return grad;
 }
 
 float* Tape::AccumulateGrad(Var v) {
@@ -163,8 +215,16 @@ void Tape::Backward(Var loss) {
   if (!last.needs_grad) return;
   *AccumulateGrad(loss) += 1;
   for (int32_t id = loss.id; id >= 0; --id) {
-    const Record& record = records_[static_cast<size_t>(id)];
-    if (record.backward != nullptr && record.grad != nullptr) record.backward(record.context);
+    Record& record = records_[static_cast<size_t>(id)];
+    if (record.backward == nullptr || record.grad == nullptr) continue;
+    // What later records had in the arena is dead: room for what this one needs on its way back.
+    arena_.ReleaseTo(record.mark);
+    record.backward(record.context);
+    const int64_t floats = record.shape.size();
+    if (record.parameter == nullptr && floats >= kReusedFloats) {
+      free_grads_.push_back({record.grad, floats});
+      record.grad = nullptr;
+    }
   }
 }
 

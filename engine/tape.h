@@ -38,7 +38,7 @@ class Arena {
   void* Allocate(size_t bytes) {  // 64-byte aligned, contents undefined
     const size_t rounded = bytes == 0 ? kAlignment : (bytes + kAlignment - 1) & ~(kAlignment - 1);
     if (rounded < bytes || end_ - offset_ < rounded) return AllocateInNewBlock(bytes);
-    void* memory = blocks_.back().data + offset_;
+    void* memory = data_ + offset_;
     offset_ += rounded;
     return memory;
   }
@@ -48,6 +48,16 @@ class Arena {
     return static_cast<float*>(Allocate(static_cast<size_t>(count) * sizeof(float)));
   }
   void Reset();
+  // Where the next allocation would go; ReleaseTo gives back everything allocated since.
+  struct Mark {
+    size_t block = 0, offset = 0;
+  };
+  Mark mark() const { return {current_, offset_}; }
+  // REQUIRES: a mark of this arena from after its last Reset, not itself given back.
+  void ReleaseTo(const Mark& mark) {
+    if (mark.block != current_) Enter(mark.block);
+    offset_ = mark.offset;
+  }
   size_t bytes_in_use() const;
   size_t bytes_reserved() const;
   int64_t block_allocations() const;  // how often memory was asked of the system, ever
@@ -57,11 +67,15 @@ class Arena {
   struct Block {
     unsigned char* data = nullptr;
     size_t size = 0;
+    size_t used = 0;  // when the arena went on to the next
   };
   void AddBlock(size_t bytes);
+  void Enter(size_t block);
   void* AllocateInNewBlock(size_t bytes);
-  std::vector<Block> blocks_;  // all but the last are full; offset_ is within the last
-  size_t offset_ = 0, end_ = 0, full_bytes_ = 0;  // end_: the size of the last
+  std::vector<Block> blocks_;
+  // Where the next allocation goes, in blocks_[current_] of `end_` bytes; later blocks are empty.
+  unsigned char* data_ = nullptr;
+  size_t current_ = 0, offset_ = 0, end_ = 0;
   int64_t block_allocations_ = 0;
 };
 
@@ -85,12 +99,13 @@ class Tape {
   Shape shape(Var v) const { return At(v).shape; }
   const float* value(Var v) const { return At(v).value; }
   bool needs_grad(Var v) const { return At(v).needs_grad; }
-  // d loss / d v after Backward; null where nothing flows.
+  // d loss / d v of a leaf after Backward; null where nothing flows. Of an intermediate value it is
+  // for backward passes: its memory is used again once they are through (small ones stay).
   const float* grad(Var v) const { return At(v).grad; }
 
   // Gradients of a scalar with respect to everything it depends on. Leaves accumulate. An operation
-  // whose output no gradient reached is not run. Gradients of intermediate values stay readable
-  // until Reset, so the arena's peak is at most twice the bytes of all values.
+  // whose output no gradient reached is not run. Memory is used again on the way back: after
+  // Backward values and gradients of intermediate records are undefined, so read the loss before.
   // REQUIRES: shape(loss).size() == 1, called at most once between Resets.
   void Backward(Var loss);
 
@@ -131,8 +146,14 @@ class Tape {
     Parameter* parameter = nullptr;
     void (*backward)(void*) = nullptr;
     void* context = nullptr;
+    Arena::Mark mark;  // of the arena when the operation was complete
     bool needs_grad = false;
   };
+  struct FreeGrad {
+    float* data;
+    int64_t floats;
+  };
+  float* NewGrad(int64_t floats);
   Var Push(const Record& record) {
     RHNAS_CHECK(size() < INT32_MAX, "a tape of %d records", size());
     records_.push_back(record);
@@ -149,10 +170,12 @@ class Tape {
     RHNAS_CHECK(record.backward == nullptr, "Var %d has a backward already", out.id);
     record.backward = fn;
     record.context = context;
+    record.mark = arena_.mark();
   }
   ThreadPool& pool_;
-  Arena arena_;
+  Arena arena_, grads_;
   std::vector<Record> records_;
+  std::vector<FreeGrad> free_grads_;
   uint32_t epoch_;
   bool backward_done_ = false;
 };

@@ -129,6 +129,7 @@ static const ElementwiseKernels kTable = {
     ColumnDot,
     Moments,
     RHNAS_ALL_ACTIVATIONS(Normalize),
+    RHNAS_ALL_ACTIVATIONS(NormalizeAdd),
     RHNAS_ALL_ACTIVATIONS(NormalizeSums),
     RHNAS_ALL_ACTIVATIONS(NormalizeBackward),
     SgdStep,

@@ -49,20 +49,23 @@ static void Moments(const float* x, int64_t rows, int c, float* shift, float* su
   }
 }
 
-template <int kFunction>
-RHNAS_INLINE void NormalizeAsGiven(const float* x, const float* mean, const float* scale,
-                                   const float* bias, float* y, int64_t rows, int c) {
-  for (int64_t r = 0; r < rows; r++, x += c, y += c) {
+template <int kFunction, bool kResidual>
+RHNAS_INLINE void NormalizeAsGiven(const float* x, const float* residual, const float* mean,
+                                   const float* scale, const float* bias, float* y, int64_t rows,
+                                   int c) {
+  for (int64_t r = 0; r < rows; r++, x += c, residual += c, y += c) {
     RHNAS_FOR_VECTORS(c, {
-      const Vec before = (RHNAS_GET(x) - RHNAS_GET(mean)) * RHNAS_GET(scale) + RHNAS_GET(bias);
+      Vec before = (RHNAS_GET(x) - RHNAS_GET(mean)) * RHNAS_GET(scale) + RHNAS_GET(bias);
+      if constexpr (kResidual) before = before + RHNAS_GET(residual);
       RHNAS_PUT(y, Value<kFunction>(before), false);
     });
   }
 }
 
-template <int kFunction>
-static void Normalize(const float* x, const BatchNormChannels& channels, float* y, int64_t rows,
-                      int c) {
+// The residual is not read unless kResidual.
+template <int kFunction, bool kResidual>
+RHNAS_INLINE void NormalizeRows(const float* x, const float* residual,
+                                const BatchNormChannels& channels, float* y, int64_t rows, int c) {
   const int times = RowsTogether(rows, c);
   if (times > 1) {
     float mean[kRepeated], scale[kRepeated], bias[kRepeated];
@@ -70,12 +73,26 @@ static void Normalize(const float* x, const BatchNormChannels& channels, float* 
     Repeat(channels.scale, c, times, scale);
     Repeat(channels.bias, c, times, bias);
     const int64_t groups = rows / times, done = groups * times;
-    NormalizeAsGiven<kFunction>(x, mean, scale, bias, y, groups, c * times);
+    NormalizeAsGiven<kFunction, kResidual>(x, residual, mean, scale, bias, y, groups, c * times);
     x += done * c;
+    residual += done * c;
     y += done * c;
     rows -= done;
   }
-  NormalizeAsGiven<kFunction>(x, channels.mean, channels.scale, channels.bias, y, rows, c);
+  NormalizeAsGiven<kFunction, kResidual>(x, residual, channels.mean, channels.scale, channels.bias,
+                                         y, rows, c);
+}
+
+template <int kFunction>
+static void Normalize(const float* x, const BatchNormChannels& channels, float* y, int64_t rows,
+                      int c) {
+  NormalizeRows<kFunction, false>(x, x, channels, y, rows, c);
+}
+
+template <int kFunction>
+static void NormalizeAdd(const float* x, const float* residual, const BatchNormChannels& channels,
+                         float* y, int64_t rows, int c) {
+  NormalizeRows<kFunction, true>(x, residual, channels, y, rows, c);
 }
 
 // The gradient before the activation, which is recomputed as Normalize computed it.

@@ -1,0 +1,90 @@
+// The passes of a fused chain (engine/ops_chain.cc): one convolution each, pointwise or depthwise,
+// that normalises what it reads block by block in the second-level cache, and sums over what it
+// writes while it is there. Not part of the API page (engine/ops.h).
+//
+// A convolution's output before batch normalisation is y, after it (and the activation) z. dz is
+// the gradient of z; dy follows from dz and y once its channel sums are known.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/batch_norm_internal.h"
+#include "engine/threads.h"
+
+namespace rhnas::engine::chain {
+
+// z: what a pass reads. Either given as it is or normalised from y.
+struct Source {
+  const float* data = nullptr;                    // z, or y where norm is set
+  const internal::Normalization* norm = nullptr;  // null: z
+};
+
+// dy, from dz and y.
+struct GradSource {
+  const float* dz = nullptr;
+  const float* y = nullptr;
+  const internal::Normalization* norm = nullptr;
+  internal::GradientChannels channels{};
+};
+
+// Where a backward pass leaves the gradient of its source.
+struct GradTarget {
+  float* dz = nullptr;                      // null: not wanted
+  bool accumulate = false;                  // only where the source is z itself
+  internal::GradientPartials partials{};    // of the source's norm; unused without one
+};
+
+// A convolution of n images; pointwise: r = s = stride = 1, pad 0. k == c where depthwise.
+struct LinkShape {
+  int n = 1, h = 1, w = 1, c = 1, k = 1;
+  int r = 1, s = 1, stride = 1, pad = 0;
+  bool depthwise = false;
+
+  int oh() const { return (h + 2 * pad - r) / stride + 1; }
+  int ow() const { return (w + 2 * pad - s) / stride + 1; }
+  int64_t pixels_in() const { return int64_t{n} * h * w; }
+  int64_t pixels_out() const { return int64_t{n} * oh() * ow(); }
+  int64_t filter_size() const { return int64_t{r} * s * (depthwise ? 1 : c) * k; }
+};
+
+// Chunks that a forward pass takes the moments of its output by, and a backward pass the sums of
+// its source's gradient.
+internal::Chunking MomentChunks(const LinkShape& shape);
+internal::Chunking GradientChunks(const LinkShape& shape);
+
+// y = conv(z, filter), and the moments of y.
+void Forward(const LinkShape& shape, const Source& x, const float* filter, float* y,
+             const internal::MomentPartials& moments, ThreadPool& pool);
+
+// dfilter += z^T dy (null: not wanted), dz of the source = dy filter^T, and the sums for the
+// source's normalisation.
+void Backward(const LinkShape& shape, const Source& x, const GradSource& dy, const float* filter,
+              const GradTarget& dx, float* dfilter, ThreadPool& pool);
+
+// --- The two kinds (chain_pointwise.cc, chain_depthwise.cc) ---
+int64_t PointwiseBlock(const LinkShape& shape, bool backward);
+void PointwiseForward(const LinkShape& shape, const Source& x, const float* filter, float* y,
+                      const internal::MomentPartials& moments, ThreadPool& pool);
+void PointwiseBackward(const LinkShape& shape, const Source& x, const GradSource& dy,
+                       const float* filter, const GradTarget& dx, float* dfilter,
+                       ThreadPool& pool);
+// Output rows of an image taken at a time, and input rows going back.
+int DepthwiseBand(const LinkShape& shape, bool backward);
+void DepthwiseForward(const LinkShape& shape, const Source& x, const float* filter, float* y,
+                      const internal::MomentPartials& moments, ThreadPool& pool);
+void DepthwiseBackward(const LinkShape& shape, const Source& x, const GradSource& dy,
+                       const float* filter, const GradTarget& dx, float* dfilter,
+                       ThreadPool& pool);
+
+// Contiguous shares of `units` tasks, each with a partial filter gradient of its own: by problem
+// size alone, so that any number of threads adds the same numbers in the same order.
+struct Parts {
+  int64_t units, count;
+  int64_t begin(int64_t part) const { return units * part / count; }
+};
+Parts PartsOf(int64_t units, int64_t filter_floats);
+// dfilter += the sum of the partial gradients, in order.
+void AddPartials(const float* partial, int64_t parts, int64_t filter_floats, float* dfilter,
+                 ThreadPool& pool);
+
+}  // namespace rhnas::engine::chain
