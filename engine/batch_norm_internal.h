@@ -18,9 +18,7 @@ struct Chunking {
   int64_t rows, period, chunk;
   int64_t per_period() const { return (period + chunk - 1) / chunk; }
   int64_t count() const { return rows / period * per_period(); }
-  int64_t rows_of(int64_t i) const {
-    return std::min(chunk, period - i % per_period() * chunk);
-  }
+  int64_t rows_of(int64_t i) const { return std::min(chunk, period - i % per_period() * chunk); }
 };
 
 // Constants of a normalised value, C floats each, in the arena until the backward pass.

@@ -29,9 +29,9 @@ struct GradSource {
 
 // Where a backward pass leaves the gradient of its source.
 struct GradTarget {
-  float* dz = nullptr;                      // null: not wanted
-  bool accumulate = false;                  // only where the source is z itself
-  internal::GradientPartials partials{};    // of the source's norm; unused without one
+  float* dz = nullptr;                    // null: not wanted
+  bool accumulate = false;                // only where the source is z itself
+  internal::GradientPartials partials{};  // of the source's norm; unused without one
 };
 
 // A convolution of n images; pointwise: r = s = stride = 1, pad 0. k == c where depthwise.
@@ -47,10 +47,10 @@ struct LinkShape {
   int64_t filter_size() const { return int64_t{r} * s * (depthwise ? 1 : c) * k; }
 };
 
-// Chunks that a forward pass takes the moments of its output by, and a backward pass the sums of
-// its source's gradient.
+// Chunks that a forward pass takes the moments of its output by, and how many a backward pass has
+// for the sums of its source's gradient.
 internal::Chunking MomentChunks(const LinkShape& shape);
-internal::Chunking GradientChunks(const LinkShape& shape);
+int64_t GradientChunks(const LinkShape& shape);
 
 // y = conv(z, filter), and the moments of y.
 void Forward(const LinkShape& shape, const Source& x, const float* filter, float* y,
@@ -61,20 +61,23 @@ void Forward(const LinkShape& shape, const Source& x, const float* filter, float
 void Backward(const LinkShape& shape, const Source& x, const GradSource& dy, const float* filter,
               const GradTarget& dx, float* dfilter, ThreadPool& pool);
 
+// The operation itself, whatever the sizes. REQUIRES: CanFuse; the last link without activation
+// where residual.
+bool CanFuse(const Tape& tape, Var x, const ConvLink* links, int count);
+Var Fused(Tape& tape, Var x, const ConvLink* links, int count, bool residual);
+
 // --- The two kinds (chain_pointwise.cc, chain_depthwise.cc) ---
 int64_t PointwiseBlock(const LinkShape& shape, bool backward);
 void PointwiseForward(const LinkShape& shape, const Source& x, const float* filter, float* y,
                       const internal::MomentPartials& moments, ThreadPool& pool);
 void PointwiseBackward(const LinkShape& shape, const Source& x, const GradSource& dy,
-                       const float* filter, const GradTarget& dx, float* dfilter,
-                       ThreadPool& pool);
-// Output rows of an image taken at a time, and input rows going back.
+                       const float* filter, const GradTarget& dx, float* dfilter, ThreadPool& pool);
+// Output rows of an image taken at a time.
 int DepthwiseBand(const LinkShape& shape, bool backward);
 void DepthwiseForward(const LinkShape& shape, const Source& x, const float* filter, float* y,
                       const internal::MomentPartials& moments, ThreadPool& pool);
 void DepthwiseBackward(const LinkShape& shape, const Source& x, const GradSource& dy,
-                       const float* filter, const GradTarget& dx, float* dfilter,
-                       ThreadPool& pool);
+                       const float* filter, const GradTarget& dx, float* dfilter, ThreadPool& pool);
 
 // Contiguous shares of `units` tasks, each with a partial filter gradient of its own: by problem
 // size alone, so that any number of threads adds the same numbers in the same order.

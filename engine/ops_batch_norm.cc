@@ -58,8 +58,8 @@ void BatchNormBackward(Tape& tape, const Gradient& gradient, const Normalization
   const float* const dout = gradient.g != nullptr ? gradient.g : gradient.dout;
   const simd::BatchNormChannels channels = norm.channels();
 
-  float* sums = static_cast<float*>(pool.Scratch(
-      0, static_cast<size_t>(2 * chunking.count() * c + 2 * c) * sizeof(float)));
+  float* sums = static_cast<float*>(
+      pool.Scratch(0, static_cast<size_t>(2 * chunking.count() * c + 2 * c) * sizeof(float)));
   const internal::GradientPartials partials{sums, sums + chunking.count() * c};
   float* const slope = partials.centred + chunking.count() * c;
   const internal::GradientChannels out{slope, slope + c};

@@ -55,15 +55,32 @@ ConvBn::ConvBn(const LayerShape& layer, Activation activation, const Rng& rng)
   gamma_.decay = beta_.decay = false;
 }
 
+engine::ConvLink ConvBn::Link(Tape& tape, const Pass& pass) {
+  engine::ConvLink link;
+  link.filter = Weight(tape, filter_, pass);
+  link.conv = options_;
+  link.gamma = Weight(tape, gamma_, pass);
+  link.beta = Weight(tape, beta_, pass);
+  link.running_mean = mean_.data();
+  link.running_var = var_.data();
+  link.norm.training = pass.training;
+  link.norm.update_running = pass.training && pass.update_running;
+  link.norm.momentum = pass.momentum;
+  link.norm.activation = activation_;
+  return link;
+}
+
 Var ConvBn::Forward(Tape& tape, Var x, const Pass& pass) {
-  engine::BatchNormOptions norm;
-  norm.training = pass.training;
-  norm.update_running = pass.training && pass.update_running;
-  norm.momentum = pass.momentum;
-  norm.activation = activation_;
-  const Var y = engine::Conv2d(tape, x, Weight(tape, filter_, pass), options_);
-  return engine::BatchNorm(tape, y, Weight(tape, gamma_, pass), Weight(tape, beta_, pass),
-                           mean_.data(), var_.data(), norm);
+  const engine::ConvLink link = Link(tape, pass);
+  return engine::ConvChain(tape, x, &link, 1, false);
+}
+
+Var ConvBn::ForwardAdd(Tape& tape, Var x, Var residual, Activation activation, const Pass& pass) {
+  engine::ConvLink link = Link(tape, pass);
+  link.norm.activation = activation;
+  const Var y = engine::Conv2d(tape, x, link.filter, link.conv);
+  return engine::BatchNormAdd(tape, y, residual, link.gamma, link.beta, link.running_mean,
+                              link.running_var, link.norm);
 }
 
 void ConvBn::Collect(std::vector<Parameter*>* weights, std::vector<NamedBuffer>* statistics) {
@@ -109,16 +126,27 @@ class Chain : public Module {
         RHNAS_CHECK(false, "%s does not belong in a chain", layer.name.c_str());
       }
     }
+    RHNAS_CHECK(convs_.size() <= kMaxLinks, "a chain of %d convolutions",
+                static_cast<int>(convs_.size()));
     if (add_) convs_.back()->StartFromZero();
   }
 
   Var Forward(Tape& tape, Var x, const Pass& pass) override {
+    if (convs_.empty()) return x;
+    engine::ConvLink links[kMaxLinks];
+    int count = 0;
     Var y = x;
     for (size_t i = 0; i < convs_.size(); ++i) {
-      y = convs_[i]->Forward(tape, y, pass);
-      if (i + 1 == shuffle_after_) y = engine::ChannelShuffle(tape, y, shuffle_groups_);
+      links[count++] = convs_[i]->Link(tape, pass);
+      if (i + 1 != shuffle_after_) continue;
+      y = engine::ConvChain(tape, y, links, count, false);
+      y = engine::ChannelShuffle(tape, y, shuffle_groups_);
+      count = 0;
     }
-    return add_ ? engine::Add(tape, y, x) : y;
+    // The chain's own sum takes what the chain reads.
+    const bool whole = shuffle_after_ == 0;
+    y = engine::ConvChain(tape, y, links, count, add_ && whole);
+    return add_ && !whole ? engine::Add(tape, y, x) : y;
   }
 
   void Collect(std::vector<Parameter*>* weights, std::vector<NamedBuffer>* statistics) override {
@@ -126,6 +154,7 @@ class Chain : public Module {
   }
 
  private:
+  static constexpr size_t kMaxLinks = 3;
   std::vector<std::unique_ptr<ConvBn>> convs_;  // none: the identity
   size_t shuffle_after_ = 0;                    // convolutions before the shuffle; 0: no shuffle
   int shuffle_groups_ = 1;
@@ -151,9 +180,8 @@ class Residual : public Module {
   }
 
   Var Forward(Tape& tape, Var x, const Pass& pass) override {
-    const Var y = conv2_.Forward(tape, conv1_.Forward(tape, x, pass), pass);
     const Var shortcut = projection_ ? projection_->Forward(tape, x, pass) : Padded(tape, x);
-    return engine::Activate(tape, engine::Add(tape, y, shortcut), activation_);
+    return conv2_.ForwardAdd(tape, conv1_.Forward(tape, x, pass), shortcut, activation_, pass);
   }
 
   void Collect(std::vector<Parameter*>* weights, std::vector<NamedBuffer>* statistics) override {

@@ -53,6 +53,11 @@ class ConvBn {
   // REQUIRES: layer.kind == kConv.
   ConvBn(const LayerShape& layer, engine::Activation activation, const engine::Rng& rng);
   engine::Var Forward(engine::Tape& tape, engine::Var x, const Pass& pass);
+  // activation(batch norm(convolution) + residual), its own activation aside.
+  engine::Var ForwardAdd(engine::Tape& tape, engine::Var x, engine::Var residual,
+                         engine::Activation activation, const Pass& pass);
+  // As a link of engine::ConvChain.
+  engine::ConvLink Link(engine::Tape& tape, const Pass& pass);
   void Collect(std::vector<engine::Parameter*>* weights, std::vector<NamedBuffer>* statistics);
   // Batch norm's scale starts at 0: a residual branch that ends here begins as nothing and its
   // block as the identity (Goyal et al., arXiv 1706.02677, section 5.1).

@@ -71,8 +71,8 @@ struct ElementwiseKernels {
                                       int64_t rows, int c);
   // y = activation((x - mean) * scale + bias + residual).
   void (*normalize_add[kActivationCount])(const float* x, const float* residual,
-                                          const BatchNormChannels& channels, float* y,
-                                          int64_t rows, int c);
+                                          const BatchNormChannels& channels, float* y, int64_t rows,
+                                          int c);
   // g = dout * activation'; sums [c] of g and of g * (x - mean).
   void (*normalize_sums[kActivationCount])(const float* x, const float* dout,
                                            const BatchNormChannels& channels, int64_t rows, int c,
