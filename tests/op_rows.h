@@ -202,7 +202,87 @@ inline void AddBatchNorms(std::vector<OpRow>* rows, OpSize size) {
         };
         row.tolerance = 5e-6;
         rows->push_back(row);
+
+        row.name = "BatchNormAdd";
+        row.inputs.insert(row.inputs.begin() + 1, OpInput{shape, -1, 1, {}, true});
+        row.build = [running, options, c](Tape& t, const Vars& v) {
+          return BatchNormAdd(t, v[0], v[1], v[2], v[3], running->data(), running->data() + c,
+                              options);
+        };
+        row.reference = [mean, variance, options, f = act.f](const Values& v) {
+          Doubles sum =
+              reference::BatchNorm(v[0], v[2], v[3], mean, variance, double{options.epsilon});
+          for (size_t i = 0; i < sum.size(); ++i) sum[i] += v[1][i];
+          return reference::Map(sum, f);
+        };
+        rows->push_back(row);
       }
+    }
+  }
+}
+
+// A block of MobileNetV2, as the fused passes compute it whatever its size, and link by link.
+inline void AddConvChains(std::vector<OpRow>* rows, OpSize size) {
+  struct Kind {
+    const char* name;
+    Shape x;
+    int expansion, kernel, stride, k;
+  };
+  std::vector<Kind> kinds = {{"3x3", Shape(2, 4, 5, 3), 2, 3, 1, 3},
+                             {"5x5 stride 2", Shape(2, 5, 4, 2), 3, 5, 2, 3}};
+  if (size == OpSize::kBench) kinds = {{"3x3", Shape(64, 32, 32, 16), 6, 3, 1, 16}};
+  for (const Kind& kind : kinds) {
+    for (bool fused : {true, false}) {
+      const int c = kind.x.last(), mid = c * kind.expansion;
+      const bool residual = kind.stride == 1;
+      OpRow row;
+      row.name = "ConvChain";
+      row.variant = std::string(kind.name) + (fused ? " fused" : " as it chooses");
+      // Gammas and betas that keep normalised values clear of the kinks, but for a few per cent.
+      row.inputs = {{kind.x, -2, 2, {}, true},
+                    {Shape(1, 1, c, mid), -1, 1, {}, false},
+                    {Shape(mid), 0.1, 0.3, {}, false},
+                    {Shape(mid), 1.2, 2.1, {}, false},
+                    {Shape(kind.kernel, kind.kernel, 1, mid), -1, 1, {}, false},
+                    {Shape(mid), 0.1, 0.3, {}, false},
+                    {Shape(mid), 1.2, 2.1, {}, false},
+                    {Shape(1, 1, mid, kind.k), -1, 1, {}, false},
+                    {Shape(kind.k), 0.5, 1.5, {}, false},
+                    {Shape(kind.k), -1, 1, {}, false}};
+      row.build = [kind, fused, residual, mid](Tape& t, const Vars& v) {
+        ConvLink links[3];
+        for (size_t i = 0; i < 3; ++i) {
+          links[i].filter = v[3 * i + 1];
+          links[i].gamma = v[3 * i + 2];
+          links[i].beta = v[3 * i + 3];
+          links[i].norm.update_running = false;
+          links[i].norm.activation = i < 2 ? Activation::kRelu : Activation::kNone;
+        }
+        links[1].conv = {kind.stride, kind.kernel / 2, mid};
+        return fused ? chain::Fused(t, v[0], links, 3, residual)
+                     : ConvChain(t, v[0], links, 3, residual);
+      };
+      row.reference = [kind, residual, c, mid](const Values& v) {
+        ConvShape expand{kind.x.dim[0], kind.x.dim[1], kind.x.dim[2], c, mid, 1, 1, 1, 0, 1};
+        ConvShape depthwise = expand;
+        depthwise.c = depthwise.groups = mid;
+        depthwise.r = depthwise.s = kind.kernel;
+        depthwise.stride = kind.stride;
+        depthwise.pad = kind.kernel / 2;
+        ConvShape project{expand.n, depthwise.oh(), depthwise.ow(), mid, kind.k, 1, 1, 1, 0, 1};
+        const double epsilon = double{BatchNormOptions().epsilon};
+        Doubles y = reference::Conv2d(expand, v[0], v[1]);
+        y = reference::Map(reference::BatchNorm(y, v[2], v[3], {}, {}, epsilon), reference::Relu);
+        y = reference::Conv2d(depthwise, y, v[4]);
+        y = reference::Map(reference::BatchNorm(y, v[5], v[6], {}, {}, epsilon), reference::Relu);
+        y = reference::Conv2d(project, y, v[7]);
+        y = reference::BatchNorm(y, v[8], v[9], {}, {}, epsilon);
+        for (size_t i = 0; residual && i < y.size(); ++i) y[i] += v[0][i];
+        return y;
+      };
+      row.tolerance = 1e-5;
+      row.same_bits_on_all_targets = false;
+      rows->push_back(row);
     }
   }
 }
@@ -461,6 +541,7 @@ inline std::vector<OpRow> OpRows(OpSize size) {
   op_rows::AddElementwise(&rows, size);
   op_rows::AddProducts(&rows, size);
   op_rows::AddBatchNorms(&rows, size);
+  op_rows::AddConvChains(&rows, size);
   op_rows::AddSoftmaxes(&rows, size);
   op_rows::AddPools(&rows, size);
   op_rows::AddShapes(&rows, size);

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/chain_internal.h"
+#include "engine/conv.h"
 #include "engine/ops.h"
 #include "tests/op_reference.h"
 
