@@ -13,22 +13,20 @@ namespace {
 // ten years) beside the pixels.
 constexpr int64_t kPanelFloats = 48 * 1024;
 
-// Estimated cycles per reduction step for `rows` rows of `vecs` vectors: multiply-adds, loads, and
-// the latency of a chain when there are too few accumulators.
-int64_t StepCost(int64_t rows, int64_t vecs) {
+// Estimated multiply-add slots of a register tile: per reduction step its multiply-adds, loads (as
+// many of them a cycle), or the latency of a chain (four cycles of two) when there are too few
+// accumulators; and its start and end.
+double TileCost(int64_t rows, int64_t vecs, int64_t steps) {
   const int64_t kLatency = 8;
-  return Max(Max(rows * vecs, rows + vecs), kLatency) + 1;
+  const int64_t start = 8 + rows * vecs;
+  return static_cast<double>(Max(Max(rows * vecs, rows + vecs), kLatency) * steps + start);
 }
 
-// `rows` split into the fewest register tiles, as even as possible.
-int TileRows(int64_t rows, int most) {
-  return static_cast<int>(CeilDiv(rows, CeilDiv(rows, most)));
-}
-
-int64_t RowsCost(int64_t rows, int most, int64_t vecs) {
-  const int tile = TileRows(rows, most);
-  const int64_t rest = rows % tile;
-  return rows / tile * StepCost(tile, vecs) + (rest > 0 ? StepCost(rest, vecs) : 0);
+// A run of pixels is cut into the fewest tiles, as even as possible (engine/simd/tile.inl).
+double RunCost(int64_t pixels, int most, int64_t vecs, int64_t steps) {
+  const int64_t tiles = CeilDiv(pixels, most), rows = pixels / tiles, more = pixels - rows * tiles;
+  return static_cast<double>(more) * TileCost(rows + 1, vecs, steps) +
+         static_cast<double>(tiles - more) * TileCost(rows, vecs, steps);
 }
 
 // Columns cut into vectors of a target.
@@ -44,9 +42,10 @@ Columns CutColumns(int columns, const simd::ConvKernels& kernels) {
   return cut;
 }
 
-// The number of panels for which cost(most_rows, vectors), summed over the panels, is least.
+// The number of panels for which cost_of(rows of a tile at most, vectors), summed over the panels,
+// is least. `rows_of`: the kernels' table of rows.
 template <typename Cost>
-int CheapestPanels(const Columns& cut, const simd::ConvKernels& kernels, const Cost& cost_of) {
+int CheapestPanels(const Columns& cut, const int (*rows_of)[2], const Cost& cost_of) {
   int best_panels = 1;
   double best = -1;
   for (int most = 1; most <= simd::kMaxVecs; most++) {
@@ -56,7 +55,7 @@ int CheapestPanels(const Columns& cut, const simd::ConvKernels& kernels, const C
       const int vecs =
           static_cast<int>(int64_t{cut.vecs} * (p + 1) / panels - int64_t{cut.vecs} * p / panels);
       const int half = p == panels - 1 ? cut.half : 0;
-      const int rows = kernels.max_rows[vecs][half];
+      const int rows = rows_of[vecs][half];
       cost = rows == 0 ? -1 : cost + cost_of(rows, vecs + half);
     }
     if (cost >= 0 && (best < 0 || cost < best)) {
@@ -80,8 +79,8 @@ PackedFilter PlanFilter(const FilterSize& size, int64_t pixels, const simd::Conv
   plan.vecs = cut.vecs;
   plan.half = cut.half;
   plan.last = cut.last;
-  plan.panels = CheapestPanels(cut, kernels, [&](int most, int vecs) {
-    return static_cast<double>(RowsCost(pixels, most, vecs));
+  plan.panels = CheapestPanels(cut, kernels.tile_rows, [&](int most, int vecs) {
+    return RunCost(pixels, most, vecs, plan.steps());
   });
   return plan;
 }
@@ -162,7 +161,6 @@ void CorrelateBlock(const PackedFilter& plan, const float* packed, const Block& 
     const auto tile = plan.kernels->tile[panel.vecs][panel.half];
     args.b_step = panel.width;
     args.last = panel.last;
-    args.tile_rows = TileRows(block.pixels, plan.kernels->max_rows[panel.vecs][panel.half]);
     // As many filter rows at a time as keep their part of the panel in the cache.
     const int r_block =
         static_cast<int>(Max(1, Min(plan.r, kPanelFloats / (filter_row * panel.width))));
@@ -195,7 +193,7 @@ void AccumulateOuterBlock(const OuterBlock& block, const simd::ConvKernels& kern
   const Columns cut = CutColumns(block.columns, kernels);
   const int64_t rows = block.channels;
   // The fewest register loads per multiply-add.
-  const int panels = CheapestPanels(cut, kernels, [&](int most, int vecs) {
+  const int panels = CheapestPanels(cut, kernels.outer_rows, [&](int most, int vecs) {
     const int64_t tiles = CeilDiv(rows, most);
     const double tile_rows = static_cast<double>(rows) / static_cast<double>(tiles);
     const double step = tile_rows * vecs + 0.25 * (tile_rows + vecs) + 1;
@@ -216,7 +214,7 @@ void AccumulateOuterBlock(const OuterBlock& block, const simd::ConvKernels& kern
     const int vecs = static_cast<int>(int64_t{cut.vecs} * (p + 1) / panels) - from;
     const int half = p == panels - 1 ? cut.half : 0;
     args.last = p == panels - 1 ? cut.last : kernels.lanes;
-    args.tile_rows = TileRows(rows, kernels.max_rows[vecs][half]);
+    args.tile_rows = static_cast<int>(CeilDiv(rows, CeilDiv(rows, kernels.outer_rows[vecs][half])));
     args.b = block.dy + from * kernels.lanes;
     args.c = block.df + from * kernels.lanes;
     kernels.outer[vecs][half](args);

@@ -8,13 +8,13 @@
 // with its zeros: every pixel is then used r * s * columns times, so the copy is cheap.
 #include <cstring>
 
+#include "engine/conv_block.h"
 #include "engine/conv_internal.h"
 
 namespace rhnas::engine::conv {
 
 namespace {
 
-constexpr int kMaxPanels = 1024;
 constexpr int64_t kLineFloats = 16;
 // Share of a second-level cache (at least 512 KiB on the machines of the last ten years) that a
 // block of pixels may take, and that a panel of filters may take.
@@ -24,110 +24,6 @@ constexpr int64_t kTaskMacs = 64 * 1024;
 // Filters packed by one task at least.
 constexpr int64_t kPackFloats = 16 * 1024;
 constexpr int64_t kInPlacePixels = 16;
-
-struct Panel {
-  int column, vecs, half, last;
-  int tile_rows;
-  int width;       // floats of a packed row
-  int64_t offset;  // in the packed filters of a group
-};
-
-struct Panels {
-  int count = 0;
-  int64_t floats = 0;  // packed filters of one group
-  Panel panel[kMaxPanels];
-};
-
-// Estimated cycles per reduction step for `rows` rows of `vecs` vectors: multiply-adds, loads, and
-// the latency of a chain when there are too few accumulators.
-int64_t StepCost(int64_t rows, int64_t vecs) {
-  const int64_t kLatency = 8;
-  return Max(Max(rows * vecs, rows + vecs), kLatency) + 1;
-}
-
-// `rows` split into the fewest register tiles, as even as possible.
-int TileRows(int64_t rows, int most) {
-  return static_cast<int>(CeilDiv(rows, CeilDiv(rows, most)));
-}
-
-int64_t RowsCost(int64_t rows, int most, int64_t vecs) {
-  const int tile = TileRows(rows, most);
-  const int64_t rest = rows % tile;
-  return rows / tile * StepCost(tile, vecs) + (rest > 0 ? StepCost(rest, vecs) : 0);
-}
-
-// Cuts `columns` into panels for runs of `rows` rows: the width that the estimate likes best. At
-// most kMaxPanels panels: returns the number of columns covered, the caller goes on from there.
-int PlanPanels(int columns, int64_t rows, int64_t steps, const simd::ConvKernels& kernels,
-               Panels* plan) {
-  const int lanes = kernels.lanes;
-  if (columns > kMaxPanels * lanes) columns = kMaxPanels * lanes;
-  const int rest = columns % lanes;
-  const int half = rest > 0 && rest <= kernels.half_lanes ? 1 : 0;
-  const int vecs = half ? columns / lanes : (columns + lanes - 1) / lanes;
-  const int last = rest == 0 ? lanes : rest;
-  int best_most = 1;
-  int64_t best_cost = -1;
-  for (int most = 1; most <= simd::kMaxVecs; most++) {
-    if (kernels.max_rows[most][0] == 0) continue;
-    int64_t cost = 0;
-    const int panels = static_cast<int>(Max(1, CeilDiv(vecs + half, most)));
-    for (int p = 0; p < panels; p++) {
-      const int from = vecs * p / panels, to = vecs * (p + 1) / panels;
-      const int h = p == panels - 1 ? half : 0;
-      const int rows_most = kernels.max_rows[to - from][h];
-      if (rows_most == 0) {
-        cost = -1;
-        break;
-      }
-      cost += RowsCost(rows, rows_most, to - from + h);
-    }
-    if (cost >= 0 && (best_cost < 0 || cost < best_cost)) {
-      best_cost = cost;
-      best_most = most;
-    }
-  }
-  plan->count = static_cast<int>(Max(1, CeilDiv(vecs + half, best_most)));
-  plan->floats = 0;
-  for (int p = 0; p < plan->count; p++) {
-    Panel& panel = plan->panel[p];
-    const int from = vecs * p / plan->count, to = vecs * (p + 1) / plan->count;
-    panel.column = from * lanes;
-    panel.vecs = to - from;
-    panel.half = p == plan->count - 1 ? half : 0;
-    panel.last = p == plan->count - 1 ? last : lanes;
-    panel.tile_rows = TileRows(rows, kernels.max_rows[panel.vecs][panel.half]);
-    panel.width = panel.vecs * lanes + panel.half * kernels.half_lanes;
-    panel.offset = plan->floats;
-    plan->floats += CeilDiv(steps * panel.width, 16) * 16;
-  }
-  return columns;
-}
-
-// Packs filter rows [first, last) of a panel: a row of panel.width floats for each reduction step,
-// zero beyond the group's columns.
-void PackPanel(const Correlation& job, const Panel& panel, const simd::ConvKernels& kernels,
-               int64_t group, int first, int last, float* to) {
-  const int64_t columns = Min(panel.width, job.columns - panel.column);
-  for (int r = first; r < last; r++) {
-    for (int s = 0; s < job.s; s++, to += job.channels * panel.width) {
-      const float* const from =
-          job.f + group * job.f_group + r * job.f_r + s * job.f_s + panel.column * job.f_column;
-      if (job.f_column == 1) {
-        for (int64_t channel = 0; channel < job.channels; channel++) {
-          std::memcpy(to + channel * panel.width, from + channel * job.f_channel,
-                      static_cast<size_t>(columns) * sizeof(float));
-        }
-      } else {
-        kernels.transpose(from, job.f_column, columns, job.channels, to, panel.width);
-      }
-      if (columns == panel.width) continue;
-      for (int64_t channel = 0; channel < job.channels; channel++) {
-        for (int64_t i = columns; i < panel.width; i++) to[channel * panel.width + i] = 0;
-      }
-    }
-  }
-}
 
 void FillZero(const Correlation& job, ThreadPool& pool) {
   pool.ParallelFor(
@@ -141,10 +37,11 @@ void FillZero(const Correlation& job, ThreadPool& pool) {
       });
 }
 
-// Columns [0, covered) of every group.
-void CorrelatePanels(const Correlation& job, const Panels& plan, const simd::ConvKernels& kernels,
-                     ThreadPool& pool, bool flat) {
-  const int64_t steps = int64_t{job.r} * job.s * job.channels;
+void CorrelatePanels(const Correlation& job, const PackedFilter& plan, ThreadPool& pool,
+                     bool flat) {
+  using Panel = PackedFilter::Panel;
+  const FilterStrides strides{job.f_r, job.f_s, job.f_channel, job.f_column};
+  const int64_t steps = plan.steps(), group_floats = plan.floats();
   const bool padded = job.top > 0 || job.left > 0 ||
                       (job.out_h - 1) * job.stride + job.r - job.top > job.h ||
                       (job.out_w - 1) * job.stride + job.s - job.left > job.w;
@@ -158,16 +55,15 @@ void CorrelatePanels(const Correlation& job, const Panels& plan, const simd::Con
   const int64_t row_macs = steps * job.columns * job.groups * (flat ? 1 : job.out_w);
   const int64_t row_floats =
       flat ? job.x_pixel : Max(1, job.stride * int64_t{padded ? copy_width : job.w} * job.x_pixel);
-  const int64_t filter_floats = plan.floats * job.groups;
+  const int64_t filter_floats = group_floats * job.groups;
   const bool heavy = filter_floats > rows * row_floats * job.images;
   int64_t block = Max(1, Min(rows, kBlockFloats / row_floats));
   if (threads > 1 && !heavy) {
     block = Min(block, Max(CeilDiv(kTaskMacs, row_macs), CeilDiv(rows * job.images, 4 * threads)));
   }
-  if (flat) block = Min(rows, CeilDiv(block, plan.panel[0].tile_rows) * plan.panel[0].tile_rows);
   block = CeilDiv(rows, CeilDiv(rows, block));
   const int64_t bands = CeilDiv(rows, block), blocks = bands * job.images;
-  const int64_t parts = threads == 1 ? 1 : Max(1, Min(plan.count, CeilDiv(3 * threads, blocks)));
+  const int64_t parts = threads == 1 ? 1 : Max(1, Min(plan.panels, CeilDiv(3 * threads, blocks)));
   const int64_t copy_floats =
       padded ? ((block - 1) * job.stride + job.r) * copy_width * job.x_pixel : 0;
   // An output that no cache holds goes past them, when its lines are written whole.
@@ -186,26 +82,28 @@ void CorrelatePanels(const Correlation& job, const Panels& plan, const simd::Con
                         job.f_r == job.s * job.f_s &&
                         int64_t{job.images} * job.out_h * job.out_w < kInPlacePixels;
   const auto is_packed = [&](const Panel& panel) {
-    return !in_place || panel.half || panel.last != kernels.lanes;
+    return !in_place || panel.half || panel.last != plan.kernels->lanes;
   };
   const bool pack_late = blocks == 1;
   int64_t late_floats = 0;
-  for (int p = 0; p < plan.count && pack_late; p++) {
-    late_floats = Max(late_floats, rows_at_once(plan.panel[p]) * filter_row * plan.panel[p].width);
+  for (int p = 0; p < plan.panels && pack_late; p++) {
+    const Panel panel = plan.PanelAt(p);
+    late_floats = Max(late_floats, rows_at_once(panel) * filter_row * panel.width);
   }
   const Scratch scratch(pool, pack_late ? 0 : filter_floats, copy_floats + late_floats);
   float* const packed = scratch.shared();
   if (!pack_late) {
-    const int64_t grain = Max(1, kPackFloats / (filter_row * plan.panel[0].width));
+    const int64_t grain = Max(1, kPackFloats / (filter_row * plan.PanelAt(0).width));
     pool.ParallelFor(
-        int64_t{job.groups} * plan.count * job.r, grain, [&](int64_t begin, int64_t end, int) {
+        int64_t{job.groups} * plan.panels * job.r, grain, [&](int64_t begin, int64_t end, int) {
           for (int64_t i = begin; i < end; i++) {
             const int r = static_cast<int>(i % job.r);
-            const Panel& panel = plan.panel[i / job.r % plan.count];
-            const int64_t group = i / job.r / plan.count;
+            const int p = static_cast<int>(i / job.r % plan.panels);
+            const Panel panel = plan.PanelAt(p);
+            const int64_t group = i / job.r / plan.panels;
             if (!is_packed(panel)) continue;
-            PackPanel(job, panel, kernels, group, r, r + 1,
-                      packed + group * plan.floats + panel.offset + r * filter_row * panel.width);
+            PackPanel(plan, p, job.f + group * job.f_group, strides, r, r + 1,
+                      packed + group * group_floats + panel.offset + r * filter_row * panel.width);
           }
         });
   }
@@ -230,10 +128,11 @@ void CorrelatePanels(const Correlation& job, const Panels& plan, const simd::Con
       }
       float* const y = job.y + image * job.y_image + first * (flat ? job.y_pixel : job.y_row);
 
-      const int64_t p_begin = plan.count * part / parts, p_end = plan.count * (part + 1) / parts;
+      const int p_begin = static_cast<int>(plan.panels * part / parts);
+      const int p_end = static_cast<int>(plan.panels * (part + 1) / parts);
       for (int group = 0; group < job.groups; group++) {
-        for (int64_t p = p_begin; p < p_end; p++) {
-          const Panel& panel = plan.panel[p];
+        for (int p = p_begin; p < p_end; p++) {
+          const Panel panel = plan.PanelAt(p);
           simd::TileArgs args;
           const bool merged = job.groups == 1;  // taps of a filter row follow each other in x
           args.a_row = job.stride * job.x_pixel;
@@ -244,18 +143,17 @@ void CorrelatePanels(const Correlation& job, const Panels& plan, const simd::Con
           args.b_step = is_packed(panel) ? panel.width : job.f_channel;
           args.c_row = job.y_pixel;
           args.rows = flat ? count : job.out_w;
-          args.tile_rows = panel.tile_rows;
           args.last = panel.last;
           args.ahead = flat && p == p_begin ? kLineFloats : 0;
-          const float* const b = is_packed(panel) ? packed + group * plan.floats + panel.offset
+          const float* const b = is_packed(panel) ? packed + group * group_floats + panel.offset
                                                   : job.f + group * job.f_group + panel.column;
           const int r_block = rows_at_once(panel);
-          const auto tile = kernels.tile[panel.vecs][panel.half];
+          const auto tile = plan.kernels->tile[panel.vecs][panel.half];
           for (int r = 0; r < job.r; r += r_block) {
             args.outer = static_cast<int>(Min(r_block, job.r - r));
             if (pack_late && is_packed(panel)) {
               float* const late = scratch.Own(worker) + copy_floats;
-              PackPanel(job, panel, kernels, group, r, r + args.outer, late);
+              PackPanel(plan, p, job.f + group * job.f_group, strides, r, r + args.outer, late);
               args.b = late;
             } else {
               args.b = b + r * filter_row * args.b_step;
@@ -325,15 +223,9 @@ void CorrelateDense(const Correlation& given, const simd::ConvKernels& kernels, 
     job.w = job.out_w = job.images * job.h * job.w;
     job.h = job.out_h = job.images = 1;
   }
-  const int64_t steps = int64_t{job.r} * job.s * job.channels;
-  while (job.columns > 0) {
-    Panels plan;
-    const int covered = PlanPanels(job.columns, job.out_w, steps, kernels, &plan);
-    CorrelatePanels(job, plan, kernels, pool, flat);
-    job.columns -= covered;
-    job.f += covered * job.f_column;
-    job.y += covered;
-  }
+  const PackedFilter plan =
+      PlanFilter({job.r, job.s, job.channels, job.columns}, job.out_w, kernels);
+  CorrelatePanels(job, plan, pool, flat);
 }
 
 }  // namespace rhnas::engine::conv

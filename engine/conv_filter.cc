@@ -50,7 +50,7 @@ void PlanColumns(int columns, int64_t rows, const simd::ConvKernels& kernels, Pl
     for (int p = 0; p < panels && cost >= 0; p++) {
       const int vecs = plan->all_vecs * (p + 1) / panels - plan->all_vecs * p / panels;
       const int half = p == panels - 1 ? plan->all_half : 0;
-      const int most_rows = kernels.max_rows[vecs][half];
+      const int most_rows = kernels.outer_rows[vecs][half];
       if (most_rows == 0) {
         cost = -1;
         break;
@@ -109,7 +109,7 @@ simd::OuterArgs PanelArgs(const PanelTask& task, int64_t rows) {
   const int vecs = plan.all_vecs * (task.panel + 1) / plan.panels - from;
   const bool is_last = task.panel == plan.panels - 1;
   const int half = is_last ? plan.all_half : 0;
-  const int most = task.kernels->max_rows[vecs][half];
+  const int most = task.kernels->outer_rows[vecs][half];
   simd::OuterArgs args;
   args.rows = rows;
   args.tile_rows = static_cast<int>(CeilDiv(rows, CeilDiv(rows, most)));

@@ -39,8 +39,7 @@ struct TileArgs {
   int64_t b_step;  // floats of b from step to step
   float* c;
   int64_t c_row;
-  int64_t rows;
-  int tile_rows;  // rows of a register tile, at most max_rows of the panel's width
+  int64_t rows;   // at least 1
   int last;       // columns to write in the panel's last vector
   int64_t ahead;  // floats to step through the next tile's rows when fetching them early; or 0
   bool accumulate;
@@ -71,7 +70,7 @@ struct ConvKernels {
   int lanes;
   int half_lanes;  // of a half vector that may end a panel; 0: there is none
   // [vectors][half]: rows a register tile may have; 0: no such panel.
-  int max_rows[kMaxVecs + 1][2];
+  int tile_rows[kMaxVecs + 1][2], outer_rows[kMaxVecs + 1][2];
   void (*tile[kMaxVecs + 1][2])(const TileArgs& args);
   // Here a half vector counts as a last vector of `last` columns.
   void (*outer[kMaxVecs + 1][2])(const OuterArgs& args);

@@ -24,6 +24,12 @@ RHNAS_INLINE void StoreHalfPartial(float* p, HalfVec v, int64_t count) {
 RHNAS_INLINE HalfVec FmaHalf(float a, HalfVec b, HalfVec c) {
   return _mm256_fmadd_ps(_mm256_set1_ps(a), b, c);
 }
+RHNAS_INLINE HalfVec FmaLowHalf(Vec a, HalfVec b, HalfVec c) {
+  // Without a mask it warns about an undefined operand inside g++'s own header; no instruction.
+  const __m512d all = reinterpret_cast<__m512d>(a);
+  return _mm256_fmadd_ps(reinterpret_cast<HalfVec>(_mm512_maskz_extractf64x4_pd(0xf, all, 0)), b,
+                         c);
+}
 RHNAS_INLINE HalfVec ClampHalf(HalfVec v, float low, float high) {
   return _mm256_min_ps(_mm256_set1_ps(high), _mm256_max_ps(_mm256_set1_ps(low), v));
 }
@@ -39,15 +45,25 @@ RHNAS_INLINE void StoreHalfPartial(float* p, HalfVec v, int64_t count) {
   StorePartial(p, v, count);
 }
 RHNAS_INLINE HalfVec FmaHalf(float a, HalfVec b, HalfVec c) { return Fma(Broadcast(a), b, c); }
+RHNAS_INLINE HalfVec FmaLowHalf(Vec a, HalfVec b, HalfVec c) { return Fma(a, b, c); }
 RHNAS_INLINE HalfVec ClampHalf(HalfVec v, float low, float high) {
   return Min(Broadcast(high), Max(Broadcast(low), v));
 }
 #endif
 
-// Accumulators plus one panel row plus one broadcast must fit the registers.
-constexpr int MaxTileRows(int vecs) {
+// Rows of a register tile over `vecs` vectors, a half vector counted as one. The filter gradient
+// takes as many as the registers hold beside one panel row and one broadcast: its reductions are
+// long, and tall tiles load least. The other tiles take some twelve accumulators, enough to hide
+// the latency of two multiply-adds a cycle: beyond 15, Zen 4 does not overlap the end of a tile
+// with the start of the next (5 to 20 cycles a tile become 60 to 80), which tells on short
+// reductions.
+constexpr int MaxOuterRows(int vecs) {
   if (kRegisters >= 32) return vecs <= 2 ? 14 : vecs == 3 ? 8 : 6;
   return vecs == 1 ? 12 : vecs == 2 ? 6 : vecs == 3 ? 4 : 0;
+}
+constexpr int MaxTileRows(int vecs) {
+  if (kLanes == 16) return vecs == 1 ? 12 : vecs == 2 ? 7 : 4;
+  return MaxOuterRows(vecs);
 }
 
 template <int kRows, int kVecs, bool kHalf>
@@ -55,6 +71,14 @@ struct Accumulators {
   Vec full[kRows][kVecs > 0 ? kVecs : 1];
   HalfVec half[kRows];
 };
+
+// The next row, behind the compiler's back: else it keeps a pointer for each row and spills them.
+template <typename Float>
+RHNAS_INLINE Float* Next(Float* row, int64_t floats) {
+  row += floats;
+  __asm__("" : "+r"(row));
+  return row;
+}
 
 // The last full vector of a panel without half vector may be partial, and the half vector of one
 // with.
@@ -68,12 +92,12 @@ RHNAS_INLINE void LoadTile(Accumulators<kRows, kVecs, kHalf>& acc, const float* 
     }
     return;
   }
-  RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
+  RHNAS_UNROLL for (int i = 0; i < kRows; i++, c = Next(c, c_row)) {
     RHNAS_UNROLL for (int j = 0; j < kVecs; j++) {
-      const float* p = c + i * c_row + j * kLanes;
+      const float* p = c + j * kLanes;
       acc.full[i][j] = !kHalf && j == kVecs - 1 ? LoadPartial(p, last) : Load(p);
     }
-    if constexpr (kHalf) acc.half[i] = LoadHalfPartial(c + i * c_row + kVecs * kLanes, last);
+    if constexpr (kHalf) acc.half[i] = LoadHalfPartial(c + kVecs * kLanes, last);
   }
 }
 
@@ -89,8 +113,8 @@ RHNAS_INLINE void FinishTile(Accumulators<kRows, kVecs, kHalf>& acc, const Epilo
       RHNAS_UNROLL for (int i = 0; i < kRows; i++) acc.full[i][j] = acc.full[i][j] + bias;
     }
     if (residual != nullptr) {
-      RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
-        const float* p = residual + i * row + j * kLanes;
+      const float* p = residual + j * kLanes;
+      RHNAS_UNROLL for (int i = 0; i < kRows; i++, p = Next(p, row)) {
         acc.full[i][j] = acc.full[i][j] + (partial ? LoadPartial(p, last) : Load(p));
       }
     }
@@ -115,72 +139,102 @@ template <int kRows, int kVecs, bool kHalf>
 RHNAS_INLINE void StoreTile(const Accumulators<kRows, kVecs, kHalf>& acc, float* c, int64_t c_row,
                             int last, bool stream) {
   if (!kHalf && stream) {
-    RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
-      RHNAS_UNROLL for (int j = 0; j < kVecs; j++) {
-        StoreStream(c + i * c_row + j * kLanes, acc.full[i][j]);
-      }
+    RHNAS_UNROLL for (int i = 0; i < kRows; i++, c = Next(c, c_row)) {
+      RHNAS_UNROLL for (int j = 0; j < kVecs; j++) StoreStream(c + j * kLanes, acc.full[i][j]);
     }
     return;
   }
   if (!kHalf && last == kLanes) {
-    RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
-      RHNAS_UNROLL for (int j = 0; j < kVecs; j++) {
-        Store(c + i * c_row + j * kLanes, acc.full[i][j]);
-      }
+    RHNAS_UNROLL for (int i = 0; i < kRows; i++, c = Next(c, c_row)) {
+      RHNAS_UNROLL for (int j = 0; j < kVecs; j++) Store(c + j * kLanes, acc.full[i][j]);
     }
     return;
   }
-  RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
+  RHNAS_UNROLL for (int i = 0; i < kRows; i++, c = Next(c, c_row)) {
     RHNAS_UNROLL for (int j = 0; j < kVecs; j++) {
-      float* p = c + i * c_row + j * kLanes;
       if (!kHalf && j == kVecs - 1) {
-        StorePartial(p, acc.full[i][j], last);
+        StorePartial(c + j * kLanes, acc.full[i][j], last);
       } else {
-        Store(p, acc.full[i][j]);
+        Store(c + j * kLanes, acc.full[i][j]);
       }
     }
-    if constexpr (kHalf) StoreHalfPartial(c + i * c_row + kVecs * kLanes, acc.half[i], last);
+    if constexpr (kHalf) StoreHalfPartial(c + kVecs * kLanes, acc.half[i], last);
   }
 }
 
+// One broadcast for a row of several vectors; for one vector (and a half) the broadcast is part of
+// the multiply-add, which Zen 4 loads twice as often as a broadcast of its own.
+template <int kVecs, bool kHalf>
+RHNAS_INLINE void MultiplyRow(float a, const Vec* b, HalfVec b_half, Vec* acc, HalfVec* acc_half) {
+  if constexpr (kVecs >= 2) {
+    const Vec av = Held(Broadcast(a));
+    RHNAS_UNROLL for (int j = 0; j < kVecs; j++) acc[j] = Fma(av, b[j], acc[j]);
+    if constexpr (kHalf) *acc_half = FmaLowHalf(av, b_half, *acc_half);
+  } else {
+    if constexpr (kVecs == 1) acc[0] = Fma(Broadcast(a), b[0], acc[0]);
+    if constexpr (kHalf) *acc_half = FmaHalf(a, b_half, *acc_half);
+  }
+}
+
+// One segment of the reduction; returns the panel's next step.
 template <int kRows, int kVecs, bool kHalf>
+RHNAS_INLINE const float* Segment(Accumulators<kRows, kVecs, kHalf>& acc, const float* a,
+                                  int64_t a_row, const float* b, int64_t b_step, int64_t steps) {
+  // One pointer for three rows, with the row distance as index; opaque, or the compiler makes a
+  // pointer for each row and spills them.
+  constexpr int kBases = (kRows + 2) / 3;
+  const float* base[kBases];
+  RHNAS_UNROLL for (int g = 0; g < kBases; g++) {
+    base[g] = a;
+    __asm__("" : "+r"(base[g]));
+    a = base[g] + 3 * a_row;
+  }
+  for (int64_t step = 0; step < steps; step++, b += b_step) {
+    Vec bv[kVecs > 0 ? kVecs : 1];
+    HalfVec bh = HalfVec{};
+    RHNAS_UNROLL for (int j = 0; j < kVecs; j++) bv[j] = Load(b + j * kLanes);
+    if constexpr (kHalf) bh = LoadHalf(b + kVecs * kLanes);
+    RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
+      const float ai = base[i / 3][step + i % 3 * a_row];
+      MultiplyRow<kVecs, kHalf>(ai, bv, bh, acc.full[i], &acc.half[i]);
+    }
+  }
+  return b;
+}
+
+// kFlat: the reduction is one segment, a case of its own because the loops around a segment cost
+// some 40 cycles a tile when another program shares the core.
+template <int kRows, int kVecs, bool kHalf, bool kFlat>
 RHNAS_NOINLINE static void Tile(const TileArgs& args, int64_t first, int64_t until) {
-  const int64_t a_row = args.a_row;
-  const int64_t b_step = args.b_step;
-  const float* a = args.a + first * a_row;
-  float* c = args.c + first * args.c_row;
-  for (int64_t row = first; row < until;
-       row += kRows, a += kRows * a_row, c += kRows * args.c_row) {
+  // What outlives a segment stays in memory: g++ would rather spill it to vector registers, and
+  // reading it back from there waits for the multiply-adds in flight.
+  struct {
+    int64_t row;
+    const float* a;
+    float* c;
+    const float *a_outer, *a_inner, *b;
+    int outer, inner;
+  } at;
+#define RHNAS_TILE_SPILL __asm__ volatile("" : : "r"(&at) : "memory")
+  at.row = first;
+  at.a = args.a + first * args.a_row;
+  at.c = args.c + first * args.c_row;
+  for (; at.row < until; at.row += kRows, at.a += kRows * args.a_row, at.c += kRows * args.c_row) {
     Accumulators<kRows, kVecs, kHalf> acc;
-    LoadTile<kRows, kVecs, kHalf>(acc, c, args.c_row, args.last, args.accumulate);
-    const float* b = args.b;
-    // The rows of the next tile, a line a step, when they follow these in memory.
-    const float* ahead = a + kRows * a_row;
-    for (int outer = 0; outer < args.outer; outer++) {
-      for (int inner = 0; inner < args.inner; inner++) {
-        // One pointer for three rows, with the row distance as index; opaque, or the compiler
-        // makes a pointer for each row and spills them.
-        constexpr int kBases = (kRows + 2) / 3;
-        const float* base[kBases];
-        RHNAS_UNROLL for (int g = 0; g < kBases; g++) {
-          base[g] = a + outer * args.a_outer + inner * args.a_inner + 3 * g * a_row;
-          __asm__("" : "+r"(base[g]));
-        }
-        for (int64_t step = 0; step < args.steps; step++, b += b_step) {
-          Vec bv[kVecs > 0 ? kVecs : 1];
-          HalfVec bh = HalfVec{};
-          __builtin_prefetch(ahead);
-          ahead += args.ahead;
-          RHNAS_UNROLL for (int j = 0; j < kVecs; j++) bv[j] = Load(b + j * kLanes);
-          if constexpr (kHalf) bh = LoadHalf(b + kVecs * kLanes);
-          RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
-            const float ai = base[i / 3][step + i % 3 * a_row];
-            const Vec av = Broadcast(ai);
-            RHNAS_UNROLL for (int j = 0; j < kVecs; j++) {
-              acc.full[i][j] = Fma(av, bv[j], acc.full[i][j]);
-            }
-            if constexpr (kHalf) acc.half[i] = FmaHalf(ai, bh, acc.half[i]);
-          }
+    LoadTile<kRows, kVecs, kHalf>(acc, at.c, args.c_row, args.last, args.accumulate);
+    if constexpr (kFlat) {
+      RHNAS_TILE_SPILL;
+      Segment<kRows, kVecs, kHalf>(acc, at.a, args.a_row, args.b, args.b_step, args.steps);
+    } else {
+      at.b = args.b;
+      at.a_outer = at.a;
+      for (at.outer = args.outer; at.outer > 0; at.outer--, at.a_outer += args.a_outer) {
+        at.a_inner = at.a_outer;
+        for (at.inner = args.inner; at.inner > 0; at.inner--, at.a_inner += args.a_inner) {
+          RHNAS_TILE_SPILL;
+          at.b = Segment<kRows, kVecs, kHalf>(acc, at.a_inner, args.a_row, at.b, args.b_step,
+                                              args.steps);
+          RHNAS_TILE_SPILL;
         }
       }
     }
@@ -189,11 +243,12 @@ RHNAS_NOINLINE static void Tile(const TileArgs& args, int64_t first, int64_t unt
       FinishTile<kRows, kVecs, kHalf>(acc, epilogue,
                                       epilogue.residual == nullptr
                                           ? nullptr
-                                          : epilogue.residual + row * epilogue.residual_pixel,
+                                          : epilogue.residual + at.row * epilogue.residual_pixel,
                                       args.last);
     }
-    StoreTile<kRows, kVecs, kHalf>(acc, c, args.c_row, args.last, args.stream);
+    StoreTile<kRows, kVecs, kHalf>(acc, at.c, args.c_row, args.last, args.stream);
   }
+#undef RHNAS_TILE_SPILL
 }
 
 template <int kRows, int kVecs, bool kHalf, bool kPartial>
@@ -215,11 +270,7 @@ RHNAS_INLINE void OuterTile(const OuterArgs& args, const float* a, float* c) {
         if constexpr (kHalf) bh = LoadHalfPartial(b + kVecs * kLanes, args.last);
         RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
           const float ai = ap[i];
-          const Vec av = Broadcast(ai);
-          RHNAS_UNROLL for (int j = 0; j < kVecs; j++) {
-            acc.full[i][j] = Fma(av, bv[j], acc.full[i][j]);
-          }
-          if constexpr (kHalf) acc.half[i] = FmaHalf(ai, bh, acc.half[i]);
+          MultiplyRow<kVecs, kHalf>(ai, bv, bh, acc.full[i], &acc.half[i]);
         }
       }
     }
@@ -240,8 +291,12 @@ RHNAS_NOINLINE static void Outer(const OuterArgs& args, const float* a, float* c
 template <int kRows, int kVecs, bool kHalf>
 static void TileOfRows(int rows, const TileArgs& args, int64_t first, int64_t until) {
   if constexpr (kRows > 0) {
-    if (rows == kRows) return Tile<kRows, kVecs, kHalf>(args, first, until);
-    return TileOfRows<kRows - 1, kVecs, kHalf>(rows, args, first, until);
+    if (rows != kRows) return TileOfRows<kRows - 1, kVecs, kHalf>(rows, args, first, until);
+    if (args.outer == 1 && args.inner == 1) {
+      Tile<kRows, kVecs, kHalf, true>(args, first, until);
+    } else {
+      Tile<kRows, kVecs, kHalf, false>(args, first, until);
+    }
   }
 }
 template <int kRows, int kVecs, bool kHalf>
@@ -252,18 +307,21 @@ static void OuterOfRows(int rows, const OuterArgs& args, const float* a, float* 
   }
 }
 
+// The fewest tiles, as even as possible.
 template <int kVecs, bool kHalf>
 static void TilePanel(const TileArgs& args) {
   constexpr int kMost = MaxTileRows(kVecs + kHalf);
-  const int rest = static_cast<int>(args.rows % args.tile_rows);
-  TileOfRows<kMost, kVecs, kHalf>(args.tile_rows, args, 0, args.rows - rest);
-  TileOfRows<kMost, kVecs, kHalf>(rest, args, args.rows - rest, args.rows);
+  const int64_t tiles = (args.rows + kMost - 1) / kMost;
+  const int less = static_cast<int>(args.rows / tiles);
+  const int64_t more = (args.rows - less * tiles) * (less + 1);  // rows in tiles of one more
+  TileOfRows<kMost, kVecs, kHalf>(less + 1, args, 0, more);
+  TileOfRows<kMost, kVecs, kHalf>(less, args, more, args.rows);
   if (args.stream) StreamFence();
 }
 
 template <int kVecs, bool kHalf>
 static void OuterPanel(const OuterArgs& args) {
-  constexpr int kMost = MaxTileRows(kVecs + kHalf);
+  constexpr int kMost = MaxOuterRows(kVecs + kHalf);
   for (int64_t row = 0; row < args.rows; row += args.tile_rows) {
     const int64_t left = args.rows - row;
     const int rows = left < args.tile_rows ? static_cast<int>(left) : args.tile_rows;
@@ -272,12 +330,9 @@ static void OuterPanel(const OuterArgs& args) {
 }
 
 #if RHNAS_SIMD_WIDTH == 512
-#define RHNAS_TILE_MAX_ROWS                                                                  \
+#define RHNAS_TILE_MAX_ROWS(most)                                                            \
   {                                                                                          \
-    {0, MaxTileRows(1)}, {MaxTileRows(1), MaxTileRows(2)}, {MaxTileRows(2), MaxTileRows(3)}, \
-        {MaxTileRows(3), MaxTileRows(4)}, {                                                  \
-      MaxTileRows(4), 0                                                                      \
-    }                                                                                        \
+    {0, most(1)}, {most(1), most(2)}, {most(2), most(3)}, {most(3), most(4)}, { most(4), 0 } \
   }
 #define RHNAS_TILE_TABLE(Panel)                                                 \
   {                                                                             \
@@ -287,9 +342,9 @@ static void OuterPanel(const OuterArgs& args) {
     }                                                                           \
   }
 #elif RHNAS_SIMD_REGISTERS == 32
-#define RHNAS_TILE_MAX_ROWS                                                                      \
-  {                                                                                              \
-    {0, 0}, {MaxTileRows(1), 0}, {MaxTileRows(2), 0}, {MaxTileRows(3), 0}, { MaxTileRows(4), 0 } \
+#define RHNAS_TILE_MAX_ROWS(most)                                    \
+  {                                                                  \
+    {0, 0}, {most(1), 0}, {most(2), 0}, {most(3), 0}, { most(4), 0 } \
   }
 #define RHNAS_TILE_TABLE(Panel)                                                 \
   {                                                                             \
@@ -299,9 +354,9 @@ static void OuterPanel(const OuterArgs& args) {
     }                                                                           \
   }
 #else
-#define RHNAS_TILE_MAX_ROWS                                                         \
-  {                                                                                 \
-    {0, 0}, {MaxTileRows(1), 0}, {MaxTileRows(2), 0}, {MaxTileRows(3), 0}, { 0, 0 } \
+#define RHNAS_TILE_MAX_ROWS(most)                              \
+  {                                                            \
+    {0, 0}, {most(1), 0}, {most(2), 0}, {most(3), 0}, { 0, 0 } \
   }
 #define RHNAS_TILE_TABLE(Panel)                                                 \
   {                                                                             \
