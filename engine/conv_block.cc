@@ -13,6 +13,9 @@ namespace {
 // ten years) beside the pixels.
 constexpr int64_t kPanelFloats = 48 * 1024;
 
+// Of the next tile's rows, to fetch each reduction step: a line, more than a tile uses.
+constexpr int64_t kAheadFloats = 16;
+
 // Estimated multiply-add slots of a register tile: per reduction step its multiply-adds, loads (as
 // many of them a cycle), or the latency of a chain (four cycles of two) when there are too few
 // accumulators; and its start and end.
@@ -153,7 +156,7 @@ void CorrelateBlock(const PackedFilter& plan, const float* packed, const Block& 
   args.steps = int64_t{plan.channels} * (merged ? plan.s : 1);
   args.c_row = block.y_pixel;
   args.rows = block.pixels;
-  args.ahead = 0;
+  args.ahead = kAheadFloats;
   args.stream = false;
   if (block.pixels == 0) return;
   for (int p = 0; p < plan.panels; p++) {

@@ -23,6 +23,8 @@ constexpr int64_t kBlockFloats = 32 * 1024, kPanelFloats = 48 * 1024;
 constexpr int64_t kTaskMacs = 64 * 1024;
 // Filters packed by one task at least.
 constexpr int64_t kPackFloats = 16 * 1024;
+// Of the next tile's rows, to fetch each reduction step: a line, more than a tile uses.
+constexpr int64_t kAheadFloats = 16;
 constexpr int64_t kInPlacePixels = 16;
 
 void FillZero(const Correlation& job, ThreadPool& pool) {
@@ -144,7 +146,7 @@ void CorrelatePanels(const Correlation& job, const PackedFilter& plan, ThreadPoo
           args.c_row = job.y_pixel;
           args.rows = flat ? count : job.out_w;
           args.last = panel.last;
-          args.ahead = flat && p == p_begin ? kLineFloats : 0;
+          args.ahead = kAheadFloats;
           const float* const b = is_packed(panel) ? packed + group * group_floats + panel.offset
                                                   : job.f + group * job.f_group + panel.column;
           const int r_block = rows_at_once(panel);

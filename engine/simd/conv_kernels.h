@@ -41,7 +41,7 @@ struct TileArgs {
   int64_t c_row;
   int64_t rows;   // at least 1
   int last;       // columns to write in the panel's last vector
-  int64_t ahead;  // floats to step through the next tile's rows when fetching them early; or 0
+  int64_t ahead;  // floats a step to fetch of the next tile's rows; used when outer = inner = 1
   bool accumulate;
   bool stream;  // write past the caches; c aligned to a vector, whole vectors only
   // Applied as the tile is stored; bias and residual point at the panel's first column and at row

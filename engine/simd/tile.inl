@@ -176,14 +176,17 @@ RHNAS_INLINE void MultiplyRow(float a, const Vec* b, HalfVec b_half, Vec* acc, H
   }
 }
 
-// One segment of the reduction; returns the panel's next step.
-template <int kRows, int kVecs, bool kHalf>
+// One segment of the reduction; returns the panel's next step. With kAhead, the rows of the next
+// tile are fetched meanwhile, `ahead` floats a step.
+template <int kRows, int kVecs, bool kHalf, bool kAhead>
 RHNAS_INLINE const float* Segment(Accumulators<kRows, kVecs, kHalf>& acc, const float* a,
-                                  int64_t a_row, const float* b, int64_t b_step, int64_t steps) {
+                                  int64_t a_row, const float* b, int64_t b_step, int64_t steps,
+                                  int64_t ahead) {
   // One pointer for three rows, with the row distance as index; opaque, or the compiler makes a
   // pointer for each row and spills them.
   constexpr int kBases = (kRows + 2) / 3;
   const float* base[kBases];
+  const float* next = a + kRows * a_row;
   RHNAS_UNROLL for (int g = 0; g < kBases; g++) {
     base[g] = a;
     __asm__("" : "+r"(base[g]));
@@ -192,6 +195,10 @@ RHNAS_INLINE const float* Segment(Accumulators<kRows, kVecs, kHalf>& acc, const 
   for (int64_t step = 0; step < steps; step++, b += b_step) {
     Vec bv[kVecs > 0 ? kVecs : 1];
     HalfVec bh = HalfVec{};
+    if constexpr (kAhead) {
+      __builtin_prefetch(next);
+      next += ahead;
+    }
     RHNAS_UNROLL for (int j = 0; j < kVecs; j++) bv[j] = Load(b + j * kLanes);
     if constexpr (kHalf) bh = LoadHalf(b + kVecs * kLanes);
     RHNAS_UNROLL for (int i = 0; i < kRows; i++) {
@@ -224,7 +231,8 @@ RHNAS_NOINLINE static void Tile(const TileArgs& args, int64_t first, int64_t unt
     LoadTile<kRows, kVecs, kHalf>(acc, at.c, args.c_row, args.last, args.accumulate);
     if constexpr (kFlat) {
       RHNAS_TILE_SPILL;
-      Segment<kRows, kVecs, kHalf>(acc, at.a, args.a_row, args.b, args.b_step, args.steps);
+      Segment<kRows, kVecs, kHalf, true>(acc, at.a, args.a_row, args.b, args.b_step, args.steps,
+                                         args.ahead);
     } else {
       at.b = args.b;
       at.a_outer = at.a;
@@ -232,8 +240,8 @@ RHNAS_NOINLINE static void Tile(const TileArgs& args, int64_t first, int64_t unt
         at.a_inner = at.a_outer;
         for (at.inner = args.inner; at.inner > 0; at.inner--, at.a_inner += args.a_inner) {
           RHNAS_TILE_SPILL;
-          at.b = Segment<kRows, kVecs, kHalf>(acc, at.a_inner, args.a_row, at.b, args.b_step,
-                                              args.steps);
+          at.b = Segment<kRows, kVecs, kHalf, false>(acc, at.a_inner, args.a_row, at.b, args.b_step,
+                                                     args.steps, 0);
           RHNAS_TILE_SPILL;
         }
       }
