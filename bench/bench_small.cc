@@ -83,9 +83,9 @@ class Agent {
   Var Logits() {
     Var x = tape_.Constant(Shape(batch_, kInputs), observations_.data());
     for (size_t i = 0; i < parameters_.size(); i += 2) {
-      x = Matmul(tape_, x, tape_.Leaf(*parameters_[i]));
-      x = AddChannels(tape_, x, tape_.Leaf(*parameters_[i + 1]));
-      if (i + 2 < parameters_.size()) x = Tanh(tape_, x);
+      const Var weight = tape_.Leaf(*parameters_[i]), bias = tape_.Leaf(*parameters_[i + 1]);
+      const bool last = i + 2 == parameters_.size();
+      x = last ? Linear(tape_, x, weight, bias) : LinearTanh(tape_, x, weight, bias);
     }
     return x;
   }

@@ -39,6 +39,10 @@ Var Activate(Tape& tape, Var x, Activation activation);
 // --- Products ---
 // op(a) [M,K] x op(b) [K,N] -> [M,N]; transpose_a: a is [K,M]; transpose_b: b is [N,K].
 Var Matmul(Tape& tape, Var a, Var b, bool transpose_a = false, bool transpose_b = false);
+// x [M,K] x weight [K,N] + bias [N] -> [M,N], and its tanh: a perceptron's layer in one record, bit
+// for bit what Matmul, AddChannels and Tanh give.
+Var Linear(Tape& tape, Var x, Var weight, Var bias);
+Var LinearTanh(Tape& tape, Var x, Var weight, Var bias);
 
 struct Conv2dOptions {
   int stride = 1, pad = 0, groups = 1;

@@ -39,11 +39,13 @@ void ForElements(Tape& tape, int64_t n, const F& fn) {
 }
 
 // out[j] (+)= sum over rows of what chunk(first_row, rows, partial[c]) gives, partial sums added in
-// order in double.
+// order in double (one needs no adding).
 template <typename F>
 void SumChunks(Tape& tape, int64_t rows, int c, float* out, bool accumulate, const F& chunk) {
   ThreadPool& pool = tape.pool();
-  const int64_t chunk_rows = ChunkRows(c), chunks = Chunks(rows, c);
+  const int64_t chunk_rows = ChunkRows(c);
+  if (rows <= chunk_rows && !accumulate) return chunk(int64_t{0}, rows, out);
+  const int64_t chunks = Chunks(rows, c);
   // Worker 0 is this thread, and no chunk asks for scratch.
   float* partial = static_cast<float*>(
       pool.Scratch(0, static_cast<size_t>(chunks) * static_cast<size_t>(c) * sizeof(float)));

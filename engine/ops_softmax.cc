@@ -4,7 +4,6 @@
 // becomes minus infinity, whose exponential is 0.
 #include <cmath>
 
-#include "engine/math.h"
 #include "engine/ops.h"
 #include "engine/ops_internal.h"
 
@@ -54,20 +53,50 @@ float RowMax(const float* x, int c, const Mask& mask, int64_t row) {
   return max;
 }
 
-// p = exp((x - max) / temperature) on what is allowed, 0 elsewhere; returns the sum.
-float RowExp(const float* x, float* p, int c, float temperature, const Mask& mask, int64_t row) {
-  const float max = RowMax(x, c, mask, row);
-  float sum = 0;
-  for (int j = 0; j < c; ++j) {
-    p[j] = mask.Allows(row, j) ? Exp((x[j] - max) / temperature) : 0;
-    sum += p[j];
+// Rows whose exponentials are taken in one go: a row of two choices fills no vector.
+constexpr int64_t kRowsTogether = 32;
+
+// Of rows [row, row + rows), at most kRowsTogether: p = exp((x - max) / temperature) on what is
+// allowed, 0 elsewhere; the maximum and the sum of each row. p may be x.
+void ExpRows(const float* x, float* p, int64_t rows, int c, float temperature, const Mask& mask,
+             int64_t row, float* max, float* sum) {
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* from = x + i * c;
+    float* const to = p + i * c;
+    max[i] = RowMax(from, c, mask, row + i);
+    for (int j = 0; j < c; ++j) {
+      to[j] = mask.Allows(row + i, j) ? (from[j] - max[i]) / temperature : 0;
+    }
   }
-  return sum;
+  simd::Elementwise().unary[simd::kExp](p, p, rows * c);
+  for (int64_t i = 0; i < rows; ++i, p += c) {
+    sum[i] = 0;
+    for (int j = 0; j < c; ++j) {
+      if (!mask.Allows(row + i, j)) p[j] = 0;
+      sum[i] += p[j];
+    }
+  }
 }
 
-void RowSoftmax(const float* x, float* p, int c, float temperature, const Mask& mask, int64_t row) {
-  const float inverse = 1 / RowExp(x, p, c, temperature, mask, row);
-  for (int j = 0; j < c; ++j) p[j] *= inverse;
+void SoftmaxRows(const float* x, float* p, int64_t rows, int c, float temperature, const Mask& mask,
+                 int64_t row) {
+  float max[kRowsTogether], sum[kRowsTogether];
+  ExpRows(x, p, rows, c, temperature, mask, row, max, sum);
+  for (int64_t i = 0; i < rows; ++i, p += c) {
+    const float inverse = 1 / sum[i];
+    for (int j = 0; j < c; ++j) p[j] *= inverse;
+  }
+}
+
+// fn(first row, rows) over all rows, at most kRowsTogether at a time.
+template <typename F>
+void ForRows(Tape& tape, const Shape& shape, const F& fn) {
+  tape.pool().ParallelFor(shape.rows(), RowGrain(shape.last()),
+                          [&](int64_t begin, int64_t end, int) {
+                            for (int64_t row = begin; row < end; row += kRowsTogether) {
+                              fn(row, std::min(kRowsTogether, end - row));
+                            }
+                          });
 }
 
 // dx (+)= p (dout - <dout, p>) / temperature: exactly 0 where p is.
@@ -103,10 +132,8 @@ Var Softmax(Tape& tape, Var x, const uint8_t* mask, int64_t mask_rows) {
   const Var out = tape.NewValue(shape, tape.needs_grad(x));
   const float* vx = tape.value(x);
   float* p = tape.mutable_value(out);
-  tape.pool().ParallelFor(shape.rows(), RowGrain(c), [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = begin; row < end; ++row) {
-      RowSoftmax(vx + row * c, p + row * c, c, 1, kept, row);
-    }
+  ForRows(tape, shape, [&](int64_t row, int64_t rows) {
+    SoftmaxRows(vx + row * c, p + row * c, rows, c, 1, kept, row);
   });
   if (tape.needs_grad(out)) {
     tape.OnBackward(
@@ -122,14 +149,15 @@ Var LogSoftmax(Tape& tape, Var x, const uint8_t* mask, int64_t mask_rows) {
   const Var out = tape.NewValue(shape, tape.needs_grad(x));
   const float* vx = tape.value(x);
   float* y = tape.mutable_value(out);
-  tape.pool().ParallelFor(shape.rows(), RowGrain(c), [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = begin; row < end; ++row) {
-      const float* from = vx + row * c;
-      float* to = y + row * c;
-      const float max = RowMax(from, c, kept, row);
-      const float log_sum = Log(RowExp(from, to, c, 1, kept, row));
+  ForRows(tape, shape, [&](int64_t row, int64_t rows) {
+    float max[kRowsTogether], log_sum[kRowsTogether];
+    ExpRows(vx + row * c, y + row * c, rows, c, 1, kept, row, max, log_sum);
+    simd::Elementwise().unary[simd::kLog](log_sum, log_sum, rows);
+    for (int64_t i = 0; i < rows; ++i) {
+      const float* from = vx + (row + i) * c;
+      float* to = y + (row + i) * c;
       for (int j = 0; j < c; ++j) {
-        to[j] = kept.Allows(row, j) ? (from[j] - max) - log_sum : 0;
+        to[j] = kept.Allows(row + i, j) ? (from[j] - max[i]) - log_sum[i] : 0;
       }
     }
   });
@@ -140,14 +168,27 @@ Var LogSoftmax(Tape& tape, Var x, const uint8_t* mask, int64_t mask_rows) {
       const float *log_p = t->value(out), *dout = t->grad(out);
       bool fresh = false;
       float* dx = t->AccumulateGrad(x, &fresh);
-      t->pool().ParallelFor(s.rows(), RowGrain(channels), [&](int64_t begin, int64_t end, int) {
-        for (int64_t row = begin; row < end; ++row) {
-          const int64_t at = row * channels;
-          float sum = 0;
-          for (int j = 0; j < channels; ++j) sum += kept.Allows(row, j) ? dout[at + j] : 0;
+      ForRows(*t, s, [&](int64_t row, int64_t rows) {
+        constexpr int64_t kPart = 256;
+        float p[kPart], sum[kRowsTogether];
+        for (int64_t i = 0; i < rows; ++i) {
+          sum[i] = 0;
           for (int j = 0; j < channels; ++j) {
-            const float d = kept.Allows(row, j) ? dout[at + j] - Exp(log_p[at + j]) * sum : 0;
-            dx[at + j] = fresh ? d : dx[at + j] + d;
+            sum[i] += kept.Allows(row + i, j) ? dout[(row + i) * channels + j] : 0;
+          }
+        }
+        int64_t i = 0;
+        int j = 0;
+        for (int64_t at = row * channels, end = (row + rows) * channels; at < end; at += kPart) {
+          const int64_t count = std::min(kPart, end - at);
+          simd::Elementwise().unary[simd::kExp](log_p + at, p, count);
+          for (int64_t e = 0; e < count; ++e) {
+            const float d = kept.Allows(row + i, j) ? dout[at + e] - p[e] * sum[i] : 0;
+            dx[at + e] = fresh ? d : dx[at + e] + d;
+            if (++j == channels) {
+              j = 0;
+              ++i;
+            }
           }
         }
       });
@@ -166,18 +207,15 @@ Var GumbelSoftmax(Tape& tape, Var x, const float* noise, float temperature, bool
   const float* vx = tape.value(x);
   float* y = tape.mutable_value(out);
   float* soft = hard ? tape.arena().Floats(shape.size()) : y;
-  tape.pool().ParallelFor(shape.rows(), RowGrain(c), [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t at = row * c;
-      for (int j = 0; j < c; ++j) y[at + j] = vx[at + j] + noise[at + j];
-      if (!hard) {
-        RowSoftmax(y + at, y + at, c, raised, {}, row);
-        continue;
-      }
-      RowSoftmax(y + at, soft + at, c, raised, {}, row);
+  ForRows(tape, shape, [&](int64_t row, int64_t rows) {
+    const int64_t at = row * c, count = rows * c;
+    for (int64_t i = at; i < at + count; ++i) y[i] = vx[i] + noise[i];
+    SoftmaxRows(y + at, soft + at, rows, c, raised, {}, row);
+    if (!hard) return;
+    for (float* one_hot = y + at; one_hot < y + at + count; one_hot += c) {
       int best = 0;
-      for (int j = 1; j < c; ++j) best = y[at + j] > y[at + best] ? j : best;
-      for (int j = 0; j < c; ++j) y[at + j] = j == best ? 1 : 0;
+      for (int j = 1; j < c; ++j) best = one_hot[j] > one_hot[best] ? j : best;
+      for (int j = 0; j < c; ++j) one_hot[j] = j == best ? 1 : 0;
     }
   });
   if (tape.needs_grad(out)) {

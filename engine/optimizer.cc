@@ -81,10 +81,17 @@ Adam::Adam(std::vector<Parameter*> parameters, const AdamOptions& options)
 
 void Adam::Step(float learning_rate, ThreadPool& pool) {
   const auto& kernels = simd::Elementwise();
+  int64_t corrected = 0;  // the step that the corrections are of: most parameters share one
+  float first_correction = 1, second_correction = 1;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     Parameter& parameter = *parameters_[i];
     if (!parameter.touched) continue;
     const int64_t step = ++steps_[i];
+    if (step != corrected) {
+      corrected = step;
+      first_correction = static_cast<float>(1 / (1 - IntegerPower(double{options_.beta1}, step)));
+      second_correction = static_cast<float>(1 / (1 - IntegerPower(double{options_.beta2}, step)));
+    }
     const float decay = parameter.decay ? options_.weight_decay : 0;
     simd::AdamUpdate update;
     update.learning_rate = learning_rate;
@@ -93,10 +100,8 @@ void Adam::Step(float learning_rate, ThreadPool& pool) {
     update.epsilon = options_.epsilon;
     update.l2_decay = options_.decoupled ? 0 : decay;
     update.weight_factor = options_.decoupled ? 1 - learning_rate * decay : 1;
-    update.first_correction =
-        static_cast<float>(1 / (1 - IntegerPower(double{options_.beta1}, step)));
-    update.second_correction =
-        static_cast<float>(1 / (1 - IntegerPower(double{options_.beta2}, step)));
+    update.first_correction = first_correction;
+    update.second_correction = second_correction;
     const float* g = parameter.grad.data();
     float* first = first_[i].data();
     float* second = second_[i].data();

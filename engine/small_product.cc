@@ -13,6 +13,7 @@ constexpr int64_t kMostMacs = 192 * 1024;
 constexpr int64_t kMostFloats = 8 * 1024;  // of each operand: 32 KiB, a first-level cache
 // Reductions over this many rows are cut into chunks there (engine/conv_filter.cc).
 constexpr int kMostReduction = 512;
+constexpr int kSwapReduction = 8;
 
 }  // namespace
 
@@ -27,8 +28,9 @@ void SmallGemm(const GemmShape& shape, const float* a, const float* b, const flo
                bool accumulate, ThreadPool& pool) {
   const simd::SmallKernels& kernels = simd::SmallKernelsFor(ActiveTarget());
   const int m = shape.m, n = shape.n, k = shape.k;
-  // With few columns and many rows the rows fill the vectors: c^T = op(b)^T op(a)^T.
-  const bool swap = bias == nullptr && 2 * n <= kernels.lanes && m > n;
+  // With few columns and many rows the rows fill the vectors, c^T = op(b)^T op(a)^T, if the
+  // reduction is long enough to pay for turning c.
+  const bool swap = bias == nullptr && 2 * n <= kernels.lanes && m > n && k >= kSwapReduction;
   const int64_t turned_floats =
       swap ? (shape.transpose_a ? 0 : int64_t{m} * k) : (shape.transpose_b ? int64_t{k} * n : 0);
   float* scratch = nullptr;

@@ -10,6 +10,7 @@
 #endif
 
 #include "engine/check.h"
+#include "engine/cpu.h"
 
 namespace rhnas::engine {
 
@@ -96,9 +97,10 @@ size_t Arena::bytes_reserved() const {
 
 int64_t Arena::block_allocations() const { return block_allocations_; }
 
-Tape::Tape(ThreadPool& pool) : pool_(pool), epoch_(g_next_epoch.fetch_add(1)) {}
+Tape::Tape(ThreadPool& pool) : pool_(pool), epoch_(g_next_epoch.fetch_add(1)) { FlushDenormals(); }
 
 void Tape::Reset() {
+  FlushDenormals();  // a step may run in another thread than the one that made the tape
   records_.clear();
   arena_.Reset();
   grads_.Reset();
@@ -119,22 +121,23 @@ Var Tape::NewValue(const Shape& shape, bool needs_grad) {
   for (int i = 0; i < shape.rank; ++i) {
     RHNAS_CHECK(shape.dim[i] > 0, "dimension %d of %s", i, shape.ToString().c_str());
   }
-  Record record;
+  float* const value = arena_.Floats(shape.size());
+  Record& record = Push();
   record.shape = shape;
-  record.value = arena_.Floats(shape.size());
+  record.value = value;
   record.needs_grad = needs_grad;
-  return Push(record);
+  return Last();
 }
 
 Var Tape::NewShared(Var x, const Shape& shape) {
-  const Record& source = At(x);
+  const Record source = At(x);
   RHNAS_CHECK(shape.size() == source.shape.size(), "%s viewed as %s",
               source.shape.ToString().c_str(), shape.ToString().c_str());
-  Record record;
+  Record& record = Push();
   record.shape = shape;
   record.value = source.value;
   record.needs_grad = source.needs_grad;
-  return Push(record);
+  return Last();
 }
 
 Var Tape::Constant(const Shape& shape, const float* data) {
@@ -147,29 +150,29 @@ Var Tape::Scalar(float value) { return Constant(Shape(), &value); }
 
 Var Tape::Alias(const Shape& shape, const float* data) {
   RHNAS_CHECK(data != nullptr, "no data behind %s", shape.ToString().c_str());
-  Record record;
+  Record& record = Push();
   record.shape = shape;
   record.value = const_cast<float*>(data);  // never written: only NewValue records are
-  return Push(record);
+  return Last();
 }
 
 Var Tape::Leaf(Parameter& parameter) {
-  Record record;
+  Record& record = Push();
   record.shape = parameter.shape;
   record.value = parameter.value.data();
   record.parameter = &parameter;
   record.needs_grad = true;
-  return Push(record);
+  return Last();
 }
 
 float* Tape::AccumulateGrad(Var v, bool* fresh) {
   Record& record = At(v);
   *fresh = false;
   if (!record.needs_grad) return nullptr;
-  if (record.parameter != nullptr) {
-    // Holds what earlier passes left (zero after ZeroGrad), so it is never fresh.
-    record.parameter->touched = true;
-    record.grad = record.parameter->grad.data();
+  if (Parameter* const parameter = record.parameter) {
+    *fresh = !parameter->touched;
+    parameter->touched = true;
+    record.grad = parameter->grad.data();
   } else if (record.grad == nullptr) {
     record.grad = NewGrad(record.shape.size());
     *fresh = true;
@@ -202,7 +205,10 @@ float* Tape::NewGrad(int64_t floats) {
 float* Tape::AccumulateGrad(Var v) {
   bool fresh = false;
   float* grad = AccumulateGrad(v, &fresh);
-  if (fresh) std::memset(grad, 0, static_cast<size_t>(At(v).shape.size()) * sizeof(float));
+  // An untouched parameter's gradient is zero already.
+  if (fresh && At(v).parameter == nullptr) {
+    std::memset(grad, 0, static_cast<size_t>(At(v).shape.size()) * sizeof(float));
+  }
   return grad;
 }
 

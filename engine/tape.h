@@ -3,7 +3,8 @@
 // Creation order is a topological order, so backward is a reverse loop over a vector of plain
 // records. The tape owns all values and gradients of a step in an arena; Reset keeps the blocks, so
 // a warm step allocates nothing. A Var is an index into the tape it came from. Tape& is passed,
-// never hidden. One thread builds and runs a tape; operations use its pool inside.
+// never hidden. One thread builds and runs a tape; operations use its pool inside. Denormals are
+// flushed in that thread as in the pool's.
 //
 // Not here: higher-order gradients, views, in-place operations.
 #pragma once
@@ -124,8 +125,8 @@ class Tape {
   // Gradient memory of an input, allocated and zeroed at first use: operations add into it.
   // Null when the input needs no gradient.
   float* AccumulateGrad(Var v);
-  // The same without the zeroing: *fresh tells that this is the first contribution and the memory
-  // is undefined, so the operation must overwrite all of it.
+  // The same without the zeroing: *fresh tells that this is the first contribution since Reset or,
+  // to a parameter, since ZeroGrad, so the operation must overwrite all of it.
   float* AccumulateGrad(Var v, bool* fresh);
   // Runs `backward()` in the reverse pass if gradient reached `out`. The callable is copied into
   // the arena; it must be trivially destructible and capture Tape* and Vars by value.
@@ -154,11 +155,13 @@ class Tape {
     int64_t floats;
   };
   float* NewGrad(int64_t floats);
-  Var Push(const Record& record) {
+  // A new record at the end, all defaults.
+  Record& Push() {
     RHNAS_CHECK(size() < INT32_MAX, "a tape of %d records", size());
-    records_.push_back(record);
-    return Var{size() - 1, epoch_};
+    records_.emplace_back();
+    return records_.back();
   }
+  Var Last() const { return Var{size() - 1, epoch_}; }
   const Record& At(Var v) const {
     if (v.epoch != epoch_ || static_cast<uint32_t>(v.id) >= records_.size()) FailAt(v);
     return records_[static_cast<size_t>(v.id)];

@@ -72,9 +72,9 @@ engine::Var Mlp::Forward(engine::Tape& tape, const float* observations, int rows
     x = tape.Constant(engine::Shape(rows, 1), ones.data());
   }
   for (size_t i = 0; i < parameters_.size(); i += 2) {
-    x = engine::Matmul(tape, x, tape.Leaf(*parameters_[i]));
-    x = engine::AddChannels(tape, x, tape.Leaf(*parameters_[i + 1]));
-    if (i + 2 < parameters_.size()) x = engine::Tanh(tape, x);
+    const engine::Var weight = tape.Leaf(*parameters_[i]), bias = tape.Leaf(*parameters_[i + 1]);
+    const bool last = i + 2 == parameters_.size();
+    x = last ? engine::Linear(tape, x, weight, bias) : engine::LinearTanh(tape, x, weight, bias);
   }
   return x;
 }

@@ -137,7 +137,7 @@ TEST(OpTable, GradientsAddUpWhenAnInputIsUsedTwice) {
       for (size_t i = 0; i < inputs.size(); ++i) {
         parameters.push_back(std::make_unique<Parameter>("p", row.inputs[i].shape));
         std::copy(inputs[i].begin(), inputs[i].end(), parameters[i]->value.data());
-        // Behind an operation: a leaf's gradient is never fresh.
+        // Behind an operation: memory that no gradient reached yet is undefined, a leaf's is zero.
         vars.push_back(Scale(tape, tape.Leaf(*parameters[i]), 1));
       }
       Var loss = Sum(tape, row.build(tape, vars));

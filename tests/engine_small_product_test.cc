@@ -1,6 +1,6 @@
 // Matrix products on both sides of the line between small (engine/small_product.h) and planned
 // ones: each output is one chain of multiply-adds in the order of the reduction, bit for bit, so it
-// does not matter which of the two computes it.
+// does not matter which of the two computes it. And the fused layers beside their unfused twins.
 #include "engine/small_product.h"
 
 #include <gtest/gtest.h>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/cpu.h"
+#include "engine/ops.h"
 #include "engine/random.h"
 #include "engine/status.h"
 
@@ -90,6 +91,53 @@ TEST_F(SmallProductTest, OneChainForEachOutput) {
           Gemm(shape, pa, pb, c.data() + kGuard, accumulate, pool);
         }
         ASSERT_EQ(0, std::memcmp(c.data(), want.data(), c.size() * sizeof(float)));
+      }
+    }
+  }
+}
+
+// Values and gradients of a two-layer perceptron, twice through the same weights.
+std::vector<float> Perceptron(bool fused, int rows, int hidden, int threads) {
+  ThreadPool pool(threads);
+  Tape tape(pool);
+  Rng rng(5);
+  Parameter w1("w1", Shape(4, hidden)), b1("b1", Shape(hidden));
+  Parameter w2("w2", Shape(hidden, 4)), b2("b2", Shape(4));
+  Parameter* const parameters[] = {&w1, &b1, &w2, &b2};
+  for (Parameter* p : parameters) {
+    for (int64_t i = 0; i < p->value.size(); ++i) p->value[i] = rng.Normal();
+  }
+  std::vector<float> input(static_cast<size_t>(rows) * 4);
+  for (float& v : input) v = rng.Normal();
+  Var x = tape.Constant(Shape(rows, 4), input.data());
+  for (int use = 0; use < 2; ++use) {
+    const Var vw1 = tape.Leaf(w1), vb1 = tape.Leaf(b1), vw2 = tape.Leaf(w2), vb2 = tape.Leaf(b2);
+    if (fused) {
+      x = Linear(tape, LinearTanh(tape, x, vw1, vb1), vw2, vb2);
+    } else {
+      x = Tanh(tape, AddChannels(tape, Matmul(tape, x, vw1), vb1));
+      x = AddChannels(tape, Matmul(tape, x, vw2), vb2);
+    }
+  }
+  tape.Backward(Sum(tape, Mul(tape, x, x)));
+  std::vector<float> result(tape.value(x), tape.value(x) + rows * 4);
+  for (const Parameter* p : parameters) {
+    result.insert(result.end(), p->grad.data(), p->grad.data() + p->grad.size());
+  }
+  return result;
+}
+
+TEST_F(SmallProductTest, LinearIsItsUnfusedTwinBitForBit) {
+  for (const Target target : SupportedTargets()) {
+    ASSERT_TRUE(SetTarget(TargetName(target)).ok());
+    for (const int rows : {1, 3, 32, 700}) {
+      for (const int hidden : {1, 13, 64, 400}) {
+        SCOPED_TRACE(Format("%s: %d rows, %d hidden", TargetName(target), rows, hidden));
+        const std::vector<float> fused = Perceptron(true, rows, hidden, 1);
+        for (const int threads : {1, 3}) {
+          const std::vector<float> twin = Perceptron(false, rows, hidden, threads);
+          ASSERT_EQ(0, std::memcmp(fused.data(), twin.data(), fused.size() * sizeof(float)));
+        }
       }
     }
   }

@@ -5,10 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cfenv>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
+#include <thread>
 #include <vector>
 
 #include "engine/ops.h"
@@ -113,6 +116,51 @@ TEST(Tape, AWarmStepAllocatesNothing) {
     EXPECT_EQ(g_allocations - before, 20) << threads << " threads";
     EXPECT_EQ(tape.arena().block_allocations(), blocks);
   }
+}
+
+// A policy-gradient step, whose every operation is small.
+TEST(Tape, AWarmPolicyStepAllocatesNothing) {
+  ThreadPool pool(1);
+  Tape tape(pool);
+  Parameter w1("w1", Shape(4, 64)), b1("b1", Shape(64)), w2("w2", Shape(64, 2)), b2("b2", Shape(2));
+  const std::vector<Parameter*> parameters = {&w1, &b1, &w2, &b2};
+  Adam adam(parameters, AdamOptions());
+  const std::vector<float> observations(32 * 4, 0.5f), weights(32, 0.1f);
+  const std::vector<int32_t> actions(32, 1);
+  int64_t before = 0;
+  for (int i = 0; i < 23; ++i) {
+    if (i == 3) before = g_allocations;
+    tape.Reset();
+    adam.ZeroGrad();
+    Var x = tape.Constant(Shape(32, 4), observations.data());
+    x = LinearTanh(tape, x, tape.Leaf(w1), tape.Leaf(b1));
+    x = LogSoftmax(tape, Linear(tape, x, tape.Leaf(w2), tape.Leaf(b2)));
+    x = Mul(tape, Pick(tape, x, actions.data()), tape.Constant(Shape(32), weights.data()));
+    tape.Backward(Sum(tape, x));
+    ClipGradNorm(parameters, 1);
+    adam.Step(1e-3f, pool);
+  }
+  EXPECT_EQ(g_allocations, before);
+}
+
+TEST(Tape, FlushesDenormalsWhereverItRuns) {
+#if !defined(__x86_64__) && !defined(__aarch64__)
+  GTEST_SKIP() << "no way to flush denormals on this machine";
+#endif
+  const auto flushed = [] {
+    volatile float tiny = std::numeric_limits<float>::min();
+    volatile float half = tiny * 0.5f;
+    return half == 0.0f;
+  };
+  ThreadPool pool(1);
+  Tape tape(pool);
+  std::thread other([&] {
+    std::fesetenv(FE_DFL_ENV);  // a thread starts with the settings of the one that made it
+    EXPECT_FALSE(flushed()) << "denormals are flushed already: this test shows nothing";
+    tape.Reset();
+    EXPECT_TRUE(flushed());
+  });
+  other.join();
 }
 
 // Scratch memory of the workers that had no work in the first step is there in the second.

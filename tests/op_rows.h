@@ -128,6 +128,26 @@ inline void AddProducts(std::vector<OpRow>* rows, OpSize size) {
       rows->push_back(row);
     }
   }
+  for (const Product& p : products) {
+    for (const bool tanh : {false, true}) {
+      OpRow row;
+      row.name = tanh ? "LinearTanh" : "Linear";
+      row.inputs = {{Shape(p.m, p.k), -1, 1, {}, false},
+                    {Shape(p.k, p.n), -1, 1, {}, false},
+                    {Shape(p.n), -1, 1, {}, false}};
+      row.variant = std::to_string(p.m) + "x" + std::to_string(p.k) + " to " + std::to_string(p.n);
+      row.build = [tanh](Tape& t, const Vars& v) {
+        return tanh ? LinearTanh(t, v[0], v[1], v[2]) : Linear(t, v[0], v[1], v[2]);
+      };
+      row.reference = [p, tanh](const Values& v) {
+        const Doubles y = reference::Zip(reference::Matmul(v[0], v[1], p.m, p.n, p.k, false, false),
+                                         v[2], [](double a, double b) { return a + b; });
+        return tanh ? reference::Map(y, [](double x) { return std::tanh(x); }) : y;
+      };
+      row.same_bits_on_all_targets = false;
+      rows->push_back(row);
+    }
+  }
   const std::vector<ConvShape> convolutions =
       size == OpSize::kBench
           ? std::vector<ConvShape>{{32, 16, 16, 64, 64, 3, 3, 1, 1, 1},
