@@ -119,8 +119,8 @@ std::vector<float> Perceptron(bool fused, int rows, int hidden, int threads) {
       x = AddChannels(tape, Matmul(tape, x, vw2), vb2);
     }
   }
-  tape.Backward(Sum(tape, Mul(tape, x, x)));
   std::vector<float> result(tape.value(x), tape.value(x) + rows * 4);
+  tape.Backward(Sum(tape, Mul(tape, x, x)));
   for (const Parameter* p : parameters) {
     result.insert(result.end(), p->grad.data(), p->grad.data() + p->grad.size());
   }
