@@ -8,20 +8,43 @@ namespace rhnas::engine::conv {
 
 namespace {
 
+// Multiply-adds that are worth handing to a thread.
 constexpr int64_t kTaskMacs = 128 * 1024;
+// Images of more floats than this, source and result, may come from memory: bands of kBandFloats,
+// each fetched while the one before is worked on.
+constexpr int64_t kFetchFloats = 1024 * 1024, kBandFloats = 80 * 1024;
+// Not where rows are so long that a band has fewer: there the machine's own fetching is as good.
+constexpr int64_t kFetchRows = 4;
 
-// A pass over whole images, cut into bands of rows; whole images where these are small.
+// A pass over images that follow each other without gaps, cut into bands of rows.
 struct Images {
-  int64_t from_image, to_image;  // floats from image to image
-  int count, to_height;
+  int count, from_height, to_height;
   int64_t macs;  // of an image
+  int halo;      // rows of the source that a band reads beyond its share of them
 };
 
 template <typename Rows>
 void RunBands(const DepthwiseBand& image, const Images& images, ThreadPool& pool,
               const Rows& rows) {
+  const int64_t from_image = images.from_height * image.from_row;
+  const int64_t to_image = images.to_height * image.to_row;
   const int64_t wanted = CeilDiv(int64_t{16} * pool.size(), images.count);
-  const int64_t bands = Max(1, Min(Min(images.to_height, wanted), images.macs / kTaskMacs));
+  int64_t bands = Max(1, Min(Min(images.to_height, wanted), images.macs / kTaskMacs));
+  const bool fetch = images.count * (from_image + to_image) > kFetchFloats &&
+                     kBandFloats * images.to_height >= kFetchRows * (from_image + to_image);
+  if (fetch) {
+    bands = Max(bands, Min(images.to_height, CeilDiv(from_image + to_image, kBandFloats)));
+  }
+  // Rows of the source, counted through all images, that the bands up to one have read.
+  const auto read = [&](int64_t task) {
+    const int64_t index = task / bands, part = task % bands;
+    if (index >= images.count) return images.count * int64_t{images.from_height};
+    const int64_t first =
+        part == 0
+            ? 0
+            : images.to_height * part / bands * images.from_height / images.to_height + images.halo;
+    return index * images.from_height + Min(first, images.from_height);
+  };
   const int64_t grain = Max(1, kTaskMacs / Max(1, images.macs / bands));
   pool.ParallelFor(images.count * bands, grain, [&](int64_t begin, int64_t end, int) {
     for (int64_t task = begin; task < end; task++) {
@@ -29,8 +52,13 @@ void RunBands(const DepthwiseBand& image, const Images& images, ThreadPool& pool
       DepthwiseBand band = image;
       band.first = static_cast<int>(images.to_height * part / bands);
       band.rows = static_cast<int>(images.to_height * (part + 1) / bands) - band.first;
-      band.from += index * images.from_image;
-      band.to += index * images.to_image + band.first * band.to_row;
+      band.from += index * from_image;
+      band.to += index * to_image + band.first * band.to_row;
+      if (fetch && (task + 1 < end || pool.size() == 1)) {
+        const int64_t from = read(task + 1);
+        band.next_from = image.from + from * image.from_row;
+        band.next_from_floats = (read(task + 2) - from) * image.from_row;
+      }
       rows(band);
     }
   });
@@ -66,10 +94,11 @@ void DepthwiseForward(const ConvShape& shape, const float* x, const float* f, fl
   band.to_width = shape.ow();
   band.to_row = int64_t{shape.ow()} * shape.c;
   const bool one_pass =
-      shape.stride <= 2 && shape.s <= 7 && kernels.row[shape.s][shape.stride] != nullptr;
+      shape.stride <= 2 && shape.s <= 7 && kernels.band[shape.s][shape.stride] != nullptr;
   band.stream = Streams(band, shape.output_size(), one_pass);
-  const Images images = {shape.h * band.from_row, shape.oh() * band.to_row, shape.n, shape.oh(),
-                         shape.output_size() / shape.n * (1 + shape.r * shape.s)};
+  const Images images = {shape.n, shape.h, shape.oh(),
+                         shape.output_size() / shape.n * (1 + shape.r * shape.s),
+                         shape.r - 1 - shape.pad};
   RunBands(band, images, pool,
            [&](const DepthwiseBand& part) { DepthwiseForwardRows(part, kernels); });
 }
@@ -86,11 +115,12 @@ void DepthwiseBackwardData(const ConvShape& shape, const float* dy, const float*
   band.to_width = shape.w;
   band.to_row = int64_t{shape.w} * shape.c;
   const bool one_pass =
-      shape.s <= 7 && ((shape.stride == 1 && kernels.row[shape.s][1] != nullptr) ||
+      shape.s <= 7 && ((shape.stride == 1 && kernels.band[shape.s][1] != nullptr) ||
                        (shape.stride == 2 && kernels.spread[shape.s] != nullptr));
   band.stream = Streams(band, shape.input_size(), one_pass);
-  const Images images = {shape.oh() * band.from_row, shape.h * band.to_row, shape.n, shape.h,
-                         (shape.input_size() + shape.output_size() * shape.r * shape.s) / shape.n};
+  const Images images = {shape.n, shape.oh(), shape.h,
+                         (shape.input_size() + shape.output_size() * shape.r * shape.s) / shape.n,
+                         shape.pad / shape.stride};
   RunBands(band, images, pool,
            [&](const DepthwiseBand& part) { DepthwiseBackwardRows(part, kernels); });
 }

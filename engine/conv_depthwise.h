@@ -43,6 +43,10 @@ struct DepthwiseBand {
   bool accumulate = false;
   bool stream = false;  // write past the caches; see simd::DepthwiseArgs
 
+  // What the next band will read, to be fetched meanwhile.
+  const float* next_from = nullptr;
+  int64_t next_from_floats = 0;
+
   // Forward only; see simd::DepthwiseArgs.
   const float* bias = nullptr;
   float low_value = -std::numeric_limits<float>::infinity();

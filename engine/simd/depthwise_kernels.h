@@ -34,6 +34,34 @@ struct DepthwiseArgs {
   float high_value = std::numeric_limits<float>::infinity();
 };
 
+// A band of rows of a depthwise correlation: row i of y as DepthwiseArgs has it, from the rows
+// i * row_stride + r of x, of which those outside [row_low, row_high) are left out too.
+//
+// `spread` makes a band of a stride-2 backward-data pass from it: x is the gradient of the output,
+// y that of the input, and
+//   y[h][j][c] (+)= sum over all i, r with 2 * i + r = h + row_offset, k, s with 2 * k + s = j +
+//   offset, of x[i][k][c] * f[r][s][c];
+// row_stride, bias and clamps mean nothing there.
+struct DepthwiseBandArgs {
+  const float* x;
+  int64_t x_row, x_pixel;
+  int row_stride, row_low, row_high, low, high;
+  int row_offset = 0, offset = 0;  // at least 0
+  const float* f;
+  int64_t f_row, f_tap;
+  int taps;  // filter rows
+  float* y;
+  int64_t y_row, y_pixel;
+  int height, width, channels;
+  bool accumulate, stream;
+  const float* bias = nullptr;
+  float low_value = -std::numeric_limits<float>::infinity();
+  float high_value = std::numeric_limits<float>::infinity();
+  // What the next band will read, to be fetched into a second-level cache meanwhile.
+  const float* next_x = nullptr;
+  int64_t next_x_floats = 0;
+};
+
 // Filter gradient of a depthwise correlation over a band of output rows of some images:
 // df[r][s][c] (+)= sum over images, i, j of
 //     x[i * row_stride + r][j * stride + s][c] * dy[i][j][c].
@@ -57,10 +85,8 @@ struct DepthwiseFilterArgs {
 struct DepthwiseKernels {
   // [taps in a row, 1..7][stride 1 or 2]; null where a correlation has to be taken apart.
   void (*row[8][3])(const DepthwiseArgs& args);
-  // [taps in a row]: a row of a stride-2 backward-data pass, where x is the gradient of the output
-  // and y that of the input: y[j][c] (+)= sum over r, and over i, s with 2 * i + s = j + offset, of
-  // x[r][i][c] * f[r][s][c]. Neither bias nor clamp. REQUIRES: offset >= 0.
-  void (*spread[8])(const DepthwiseArgs& args, int offset);
+  void (*band[8][3])(const DepthwiseBandArgs& args);
+  void (*spread[8])(const DepthwiseBandArgs& args);  // [taps in a row]; null as above
   void (*filter[8][3])(const DepthwiseFilterArgs& args);
 };
 
