@@ -4,6 +4,7 @@
 
 #include "engine/check.h"
 #include "engine/conv_internal.h"
+#include "engine/conv_winograd.h"
 #include "engine/cpu.h"
 #include "engine/small_product.h"
 
@@ -61,6 +62,9 @@ void ConvForward(const ConvShape& shape, const float* x, const float* f, float* 
     return conv::DepthwiseForward(shape, x, f, y, accumulate,
                                   simd::DepthwiseKernelsFor(ActiveTarget()), pool);
   }
+  if (conv::WinogradPays(shape, conv::Pass::kForward)) {
+    return conv::WinogradForward(shape, x, f, y, accumulate, pool);
+  }
   Correlation job;
   job.images = shape.n;
   job.groups = shape.groups;
@@ -93,6 +97,9 @@ void ConvForward(const ConvShape& shape, const float* x, const float* f, float* 
 void ConvBackwardData(const ConvShape& shape, const float* dy, const float* f, float* dx,
                       bool accumulate, ThreadPool& pool) {
   CheckShape(shape);
+  if (conv::WinogradPays(shape, conv::Pass::kBackwardData)) {
+    return conv::WinogradBackwardData(shape, dy, f, dx, accumulate, pool);
+  }
   if (IsDepthwise(shape)) {
     return conv::DepthwiseBackwardData(shape, dy, f, dx, accumulate,
                                        simd::DepthwiseKernelsFor(ActiveTarget()), pool);
@@ -145,6 +152,9 @@ void ConvBackwardData(const ConvShape& shape, const float* dy, const float* f, f
 void ConvBackwardFilter(const ConvShape& shape, const float* x, const float* dy, float* df,
                         bool accumulate, ThreadPool& pool) {
   CheckShape(shape);
+  if (conv::WinogradPays(shape, conv::Pass::kBackwardFilter)) {
+    return conv::WinogradBackwardFilter(shape, x, dy, df, accumulate, pool);
+  }
   FilterGradient job;
   job.images = shape.n;
   job.groups = shape.groups;
