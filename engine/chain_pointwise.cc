@@ -45,7 +45,7 @@ void AddPartials(const float* partial, int64_t parts, int64_t filter_floats, flo
 int64_t PointwiseBlock(const LinkShape& shape, bool backward) {
   const int64_t floats = backward ? kBackwardFloats : kForwardFloats;
   const int64_t pixel = backward ? 3 * (shape.c + shape.k) : 2 * shape.c + shape.k;
-  const int64_t block = std::clamp(floats / pixel, kFewestPixels, kMostPixels);
+  const int64_t block = std::clamp(floats / pixel / 16 * 16, kFewestPixels, kMostPixels);
   return std::min(block, shape.pixels_out());
 }
 
@@ -65,6 +65,12 @@ void PointwiseForward(const LinkShape& shape, const Source& x, const float* filt
     run.x_pixel = c;
     run.y = y + begin * k;
     run.y_pixel = k;
+    // What the next block reads and writes.
+    simd::Fetch fetch;
+    const int64_t ahead = std::min(block, rows - end);
+    fetch.Add(y + end * k, ahead * k, true);
+    fetch.Add(x.data + end * c, ahead * c);
+    run.fetch = &fetch;
     conv::CorrelateBlock(plan, scratch.shared(), run);
     const int64_t at = begin / block * k;
     kernels.moments(run.y, run.pixels, k, moments.shift + at, moments.sum + at,
@@ -96,6 +102,8 @@ void PointwiseBackward(const LinkShape& shape, const Source& x, const GradSource
       kernels.normalize_backward[dy.norm->function()](
           dy.y + begin * k, dy.dz + begin * k, dy.norm->channels(), dy.channels.slope,
           dy.channels.offset, dy_block, pixels, k, false);
+      // What the next block reads is fetched while this one is multiplied.
+      const int64_t ahead = std::min(block, rows - begin - pixels);
       if (dfilter != nullptr) {
         conv::OuterBlock outer;
         outer.x = x.norm == nullptr ? x.data + begin * c : Normalized(x, begin, pixels, c, z_block);
@@ -108,6 +116,9 @@ void PointwiseBackward(const LinkShape& shape, const Source& x, const GradSource
         outer.df = partial + part * filter_floats;
         outer.df_channel = k;
         outer.accumulate = unit > parts.begin(part);
+        outer.fetch[0] = dy.dz + (begin + pixels) * k;
+        outer.fetch[1] = dy.y + (begin + pixels) * k;
+        outer.fetch_floats[0] = outer.fetch_floats[1] = ahead * k;
         conv::AccumulateOuterBlock(outer, products);
       }
       if (dx.dz == nullptr) continue;
@@ -118,6 +129,14 @@ void PointwiseBackward(const LinkShape& shape, const Source& x, const GradSource
       run.y_pixel = c;
       run.pixels = pixels;
       run.accumulate = dx.accumulate;
+      simd::Fetch fetch;
+      fetch.Add(run.y + pixels * c, ahead * c, true);
+      fetch.Add(x.data + (begin + pixels) * c, ahead * c);
+      if (dfilter == nullptr) {
+        fetch.Add(dy.dz + (begin + pixels) * k, ahead * k);
+        fetch.Add(dy.y + (begin + pixels) * k, ahead * k);
+      }
+      run.fetch = &fetch;
       conv::CorrelateBlock(plan, scratch.shared(), run);
       if (x.norm == nullptr) continue;
       kernels.normalize_sums[x.norm->function()](x.data + begin * c, run.y, x.norm->channels(),

@@ -9,6 +9,9 @@ namespace rhnas::engine::conv {
 
 namespace {
 
+// Steps of a filter gradient between two lots of lines to fetch.
+constexpr int64_t kFetchSteps = 8;
+
 // Floats of a panel that stay in a second-level cache (at least 512 KiB on the machines of the last
 // ten years) beside the pixels.
 constexpr int64_t kPanelFloats = 48 * 1024;
@@ -159,6 +162,13 @@ void CorrelateBlock(const PackedFilter& plan, const float* packed, const Block& 
   args.ahead = kAheadFloats;
   args.stream = false;
   if (block.pixels == 0) return;
+  args.fetch = block.fetch;
+  if (block.fetch != nullptr) {
+    const PackedFilter::Panel first = plan.PanelAt(0);
+    const int64_t tiles = plan.panels * int64_t{block.rows} *
+                          CeilDiv(block.pixels, plan.kernels->tile_rows[first.vecs][first.half]);
+    block.fetch->lines_a_tile = static_cast<int>(CeilDiv(block.fetch->lines(), tiles));
+  }
   for (int p = 0; p < plan.panels; p++) {
     const PackedFilter::Panel panel = plan.PanelAt(p);
     const auto tile = plan.kernels->tile[panel.vecs][panel.half];
@@ -212,6 +222,21 @@ void AccumulateOuterBlock(const OuterBlock& block, const simd::ConvKernels& kern
   args.c_row = block.df_channel;
   args.rows = rows;
   args.accumulate = block.accumulate;
+  const bool fetches = block.fetch_floats[0] + block.fetch_floats[1] > 0;
+  if (fetches && block.pixels % kFetchSteps == 0) {
+    args.steps = kFetchSteps;
+    args.outer = static_cast<int>(block.pixels / kFetchSteps);
+    args.a_outer = kFetchSteps * block.x_pixel;
+    args.b_outer = kFetchSteps * block.dy_pixel;
+    const int64_t segments =
+        args.outer * panels *
+        CeilDiv(rows, kernels.outer_rows[Max(1, cut.vecs / panels)][cut.vecs < panels]);
+    for (int run = 0; run < 2; run++) {
+      const int64_t lines = CeilDiv(block.fetch_floats[run] * 4, simd::Fetch::kLine);
+      args.fetch[run] = reinterpret_cast<const char*>(block.fetch[run]);
+      args.fetch_lines[run] = static_cast<int>(CeilDiv(lines, segments));
+    }
+  }
   for (int p = 0; p < panels; p++) {
     const int from = static_cast<int>(int64_t{cut.vecs} * p / panels);
     const int vecs = static_cast<int>(int64_t{cut.vecs} * (p + 1) / panels) - from;
@@ -221,6 +246,11 @@ void AccumulateOuterBlock(const OuterBlock& block, const simd::ConvKernels& kern
     args.b = block.dy + from * kernels.lanes;
     args.c = block.df + from * kernels.lanes;
     kernels.outer[vecs][half](args);
+    for (int run = 0; run < 2; run++) {
+      if (args.fetch_lines[run] == 0) continue;
+      args.fetch[run] +=
+          CeilDiv(rows, args.tile_rows) * args.outer * args.fetch_lines[run] * simd::Fetch::kLine;
+    }
   }
 }
 

@@ -68,6 +68,7 @@ struct Block {
   int rows = 1, stride = 1;
   bool accumulate = false;
   const Epilogue* epilogue = nullptr;  // bias per column of the filter; applied to finished outputs
+  simd::Fetch* fetch = nullptr;        // memory to be fetched meanwhile; used up
 };
 // `packed`: from PackFilter, with the same plan.
 void CorrelateBlock(const PackedFilter& plan, const float* packed, const Block& block);
@@ -85,6 +86,9 @@ struct OuterBlock {
   float* df = nullptr;
   int64_t df_channel = 0;  // floats from channel to channel
   bool accumulate = true;
+  // Memory to be fetched into the second-level cache meanwhile.
+  const float* fetch[2] = {nullptr, nullptr};
+  int64_t fetch_floats[2] = {0, 0};
 };
 void AccumulateOuterBlock(const OuterBlock& block, const simd::ConvKernels& kernels);
 // For the active target.

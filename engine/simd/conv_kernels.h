@@ -28,6 +28,31 @@ struct Epilogue {
   float high = std::numeric_limits<float>::infinity();
 };
 
+// Memory to be fetched into the second-level cache while something else is computed, a few lines
+// at a time: what the next block reads, when it comes from beyond the caches.
+struct Fetch {
+  static constexpr int kMostRanges = 4;
+  static constexpr int64_t kLine = 64;  // bytes; the same on every machine this is tuned for
+  struct Range {
+    const char *at, *end;
+    bool write;
+  };
+  Range range[kMostRanges];
+  int ranges = 0;
+  int lines_a_tile = 1;
+
+  void Add(const float* from, int64_t floats, bool write = false) {
+    if (ranges == kMostRanges || floats <= 0) return;
+    const char* const at = reinterpret_cast<const char*>(from);
+    range[ranges++] = {at, at + floats * static_cast<int64_t>(sizeof(float)), write};
+  }
+  int64_t lines() const {
+    int64_t lines = 0;
+    for (int i = 0; i < ranges; i++) lines += (range[i].end - range[i].at) / kLine + 1;
+    return lines;
+  }
+};
+
 // c[row][column] (+)= sum over outer, inner, step of a[..][row] * b[..][column]; b is one panel of
 // output channels, all reduction steps in a row, readable over its whole width.
 struct TileArgs {
@@ -47,6 +72,7 @@ struct TileArgs {
   // Applied as the tile is stored; bias and residual point at the panel's first column and at row
   // 0, residual_row is not used. Null: none.
   const Epilogue* epilogue = nullptr;
+  Fetch* fetch = nullptr;  // some of it with each register tile; null: nothing
 };
 
 // c[row][column] (+)= sum over images, outer, step of a[row] * b[column]: the filter gradient. Rows
@@ -64,6 +90,10 @@ struct OuterArgs {
   int tile_rows;
   int last;
   bool accumulate;
+  // Memory to be fetched into the second-level cache meanwhile: of each run, so many lines with
+  // each outer segment.
+  const char* fetch[2] = {nullptr, nullptr};
+  int fetch_lines[2] = {0, 0};
 };
 
 struct ConvKernels {

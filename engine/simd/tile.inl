@@ -209,6 +209,21 @@ RHNAS_INLINE const float* Segment(Accumulators<kRows, kVecs, kHalf>& acc, const 
   return b;
 }
 
+RHNAS_NOINLINE static void FetchLines(Fetch* fetch) {
+  int lines = fetch->lines_a_tile;
+  while (fetch->ranges > 0 && lines > 0) {
+    Fetch::Range& range = fetch->range[fetch->ranges - 1];
+    const char* at = range.at;
+    if (range.write) {
+      for (; lines > 0 && at < range.end; lines--, at += Fetch::kLine) __builtin_prefetch(at, 1, 2);
+    } else {
+      for (; lines > 0 && at < range.end; lines--, at += Fetch::kLine) __builtin_prefetch(at, 0, 2);
+    }
+    range.at = at;
+    if (at >= range.end) fetch->ranges--;
+  }
+}
+
 // kFlat: the reduction is one segment, a case of its own because the loops around a segment cost
 // some 40 cycles a tile when another program shares the core.
 template <int kRows, int kVecs, bool kHalf, bool kFlat>
@@ -227,6 +242,7 @@ RHNAS_NOINLINE static void Tile(const TileArgs& args, int64_t first, int64_t unt
   at.a = args.a + first * args.a_row;
   at.c = args.c + first * args.c_row;
   for (; at.row < until; at.row += kRows, at.a += kRows * args.a_row, at.c += kRows * args.c_row) {
+    if (args.fetch != nullptr) FetchLines(args.fetch);
     Accumulators<kRows, kVecs, kHalf> acc;
     LoadTile<kRows, kVecs, kHalf>(acc, at.c, args.c_row, args.last, args.accumulate);
     if constexpr (kFlat) {
@@ -264,10 +280,16 @@ RHNAS_INLINE void OuterTile(const OuterArgs& args, const float* a, float* c) {
   const int64_t a_step = args.a_step, b_step = args.b_step;
   Accumulators<kRows, kVecs, kHalf> acc;
   LoadTile<kRows, kVecs, kHalf>(acc, c, args.c_row, args.last, args.accumulate);
+  const char* fetch[2] = {args.fetch[0], args.fetch[1]};
   for (int image = 0; image < args.images; image++) {
     for (int outer = 0; outer < args.outer; outer++) {
       const float* ap = a + image * args.a_image + outer * args.a_outer;
       const float* b = args.b + image * args.b_image + outer * args.b_outer;
+      for (int run = 0; run < 2; run++) {
+        for (int i = 0; i < args.fetch_lines[run]; i++, fetch[run] += Fetch::kLine) {
+          __builtin_prefetch(fetch[run], 0, 2);
+        }
+      }
       for (int64_t step = 0; step < args.steps; step++, ap += a_step, b += b_step) {
         Vec bv[kVecs > 0 ? kVecs : 1];
         HalfVec bh = HalfVec{};
@@ -330,10 +352,16 @@ static void TilePanel(const TileArgs& args) {
 template <int kVecs, bool kHalf>
 static void OuterPanel(const OuterArgs& args) {
   constexpr int kMost = MaxOuterRows(kVecs + kHalf);
+  OuterArgs tile = args;
   for (int64_t row = 0; row < args.rows; row += args.tile_rows) {
     const int64_t left = args.rows - row;
     const int rows = left < args.tile_rows ? static_cast<int>(left) : args.tile_rows;
-    OuterOfRows<kMost, kVecs, kHalf>(rows, args, args.a + row, args.c + row * args.c_row);
+    OuterOfRows<kMost, kVecs, kHalf>(rows, tile, args.a + row, args.c + row * args.c_row);
+    const int64_t segments = int64_t{args.images} * args.outer;
+    for (int run = 0; run < 2; run++) {
+      if (args.fetch_lines[run] == 0) continue;
+      tile.fetch[run] += segments * args.fetch_lines[run] * Fetch::kLine;
+    }
   }
 }
 
