@@ -184,10 +184,7 @@ void InferProgram::Impl::CutSegments() {
     const bool alone = last_use <= i;
     last_use = static_cast<int>(Max(last_use, values[static_cast<size_t>(record.y)].last_use));
     if (!alone && i + 1 < static_cast<int>(steps.size())) continue;
-    const int images = static_cast<int>(Max(
-        1,
-        Min((std::getenv("CH") ? std::atoi(std::getenv("CH")) : kMaxChunk),
-            (std::getenv("NEAR") ? std::atoi(std::getenv("NEAR")) * 1024 : kNearFloats) / most)));
+    const int images = static_cast<int>(Max(1, Min(kMaxChunk, kNearFloats / most)));
     if (segments.empty() || segments.back().images != images) {
       segments.emplace_back();
       segments.back().first = begin;

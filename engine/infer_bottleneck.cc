@@ -5,6 +5,9 @@
 // second-level cache size, the depthwise layer reads them there and writes its piece of the band's
 // wide outputs, and when all pieces are through, the projection reads those. The rows that the next
 // band needs again are kept, not computed twice.
+//
+// Several threads take shares of the output rows. Those at the seams are expanded by both sides,
+// or, where that costs more than to hand out work once more, all rows first, into shared memory.
 #include <cstring>
 
 #include "engine/check.h"
@@ -23,9 +26,8 @@ constexpr int64_t kNearFloats = 6 * 1024;
 constexpr int kWidePiece = 64, kNarrowPiece = 32;
 constexpr int kProjectPiece = 64;
 
-// Estimates for the choice of a split: multiply-adds of a core in a nanosecond, floats it gets from
-// a shared cache, and what it costs to hand out work once.
-constexpr double kMacsPerNs = 50, kFloatsPerNs = 8, kDispatchNs = 2000;
+// Multiply-adds of a core while work is handed out to another.
+constexpr double kDispatchMacs = 80e3;
 
 int PieceColumns(const Extent& in) {
   return in.pixels() * kWidePiece <= kNearFloats ? kWidePiece : kNarrowPiece;
@@ -41,24 +43,20 @@ class BottleneckStep : public Step {
     }
     if (project != nullptr) {
       project_ = std::make_unique<Filters>(*project, wide_, out.pixels(), kProjectPiece);
-      project_macs_ = out.floats() * (wide_ / project->groups);
     }
     expand_macs_ = expand == nullptr ? 0 : in.pixels() * wide_ * (in.c / expand->groups);
-    depthwise_macs_ = out.pixels() * wide_ * depthwise.r * depthwise.s;
     PlanBands();
   }
 
-  int phases(int threads) const override { return ByChannels(threads) ? 2 : 1; }
+  int phases(int threads) const override { return ExpandsFirst(threads) ? 2 : 1; }
 
   int64_t tasks(int phase, int threads) const override {
     if (threads == 1) return 1;
-    if (!ByChannels(threads)) return Min(threads, out_.h);
-    if (phase == 0) return Min(expand_->pieces(), int64_t{threads} * kTasksPerThread);
-    return Min(project_->pieces(), int64_t{threads} * kTasksPerThread);
+    return Min(threads, ExpandsFirst(threads) && phase == 0 ? in_.h : out_.h);
   }
 
   int64_t scratch_floats() const override { return kept_offset_ + kept_floats_; }
-  int64_t shared_floats(int) const override { return whole_ ? out_.pixels() * wide_ : 0; }
+  int64_t shared_floats(int) const override { return expand_ && whole_ ? in_.pixels() * wide_ : 0; }
   int64_t weight_floats() const override {
     return depthwise_.floats() + (expand_ ? expand_->floats() : 0) +
            (project_ ? project_->floats() : 0);
@@ -66,23 +64,14 @@ class BottleneckStep : public Step {
 
   void Run(const Work& work, int phase, int64_t task) const override {
     const int64_t count = tasks(phase, work.threads);
-    if (ByChannels(work.threads)) {
-      const int64_t pieces = phase == 0 ? expand_->pieces() : project_->pieces();
-      const int first = static_cast<int>(pieces * task / count);
-      const int last = static_cast<int>(pieces * (task + 1) / count);
-      if (phase == 0) {
-        Band band = {work.x, 0, out_.h, 1};
-        for (int p = first; p < last; p++) {
-          Widen(band, p, 0, work.scratch, nullptr, work.shared);
-        }
-      } else {
-        Project(work.shared, out_.pixels(), work.residual, work.y, first, last);
-      }
-      return;
+    if (ExpandsFirst(work.threads) && phase == 0) {
+      return Expand(work.x, in_.h * task / count, in_.h * (task + 1) / count, work.shared);
     }
     if (work.threads > 1) {
       const int begin = static_cast<int>(out_.h * task / count);
-      return RunRows(work, 0, begin, static_cast<int>(out_.h * (task + 1) / count));
+      const int end = static_cast<int>(out_.h * (task + 1) / count);
+      return ExpandsFirst(work.threads) ? RunExpanded(work, begin, end)
+                                        : RunRows(work, 0, begin, end);
     }
     if (!whole_) {
       for (int image = 0; image < work.images; image++) RunRows(work, image, 0, out_.h);
@@ -141,23 +130,13 @@ class BottleneckStep : public Step {
     return widest;
   }
 
-  // Several threads on one image: by rows, each computing the expanded rows at its edges anew and
-  // reading all filters, or by channels in two phases, with the wide outputs passed between cores.
-  bool ByChannels(int threads) const {
-    if (threads == 1 || !whole_ || !expand_ || !project_) return false;
-    const double parts = static_cast<double>(Min(threads, out_.h));
-    const double share = static_cast<double>(CeilDiv(out_.h, static_cast<int64_t>(parts))) / out_.h;
-    const double filters = static_cast<double>(expand_->floats() + project_->floats());
-    const double halo = static_cast<double>(depthwise_.r() - depthwise_.stride()) /
-                        static_cast<double>(in_.h) * (parts > 1 ? 1 : 0);
-    const double macs = static_cast<double>(expand_macs_ + depthwise_macs_ + project_macs_);
-    const double by_rows =
-        (macs * share + static_cast<double>(expand_macs_) * halo / 2) / kMacsPerNs +
-        filters / kFloatsPerNs;
-    const double by_channels = macs / threads / kMacsPerNs + filters / threads / kFloatsPerNs +
-                               static_cast<double>(out_.pixels() * wide_) / threads / kFloatsPerNs +
-                               kDispatchNs;
-    return by_channels < by_rows;
+  // Several threads on one image: what the seams between their rows cost.
+  bool ExpandsFirst(int threads) const {
+    if (threads == 1 || !whole_ || !expand_) return false;
+    const int64_t tasks = Min(threads, out_.h), share = CeilDiv(out_.h, tasks);
+    const int64_t rows = Min(in_.h, (share - 1) * depthwise_.stride() + depthwise_.r());
+    const int64_t more = rows - CeilDiv(in_.h, tasks);
+    return static_cast<double>(more * expand_macs_) / in_.h > kDispatchMacs;
   }
 
   // First input row that output row `row` reads; one past the last that it reads.
@@ -197,7 +176,8 @@ class BottleneckStep : public Step {
       source.h = in_.h;
       source.w = in_.w;
       source.first_row = static_cast<int>(from);
-      RowsOf(source, band, column, columns, middle + image * out_.pixels() * wide_ + column);
+      depthwise_.Rows(source, band.first, band.last, column, columns,
+                      middle + image * out_.pixels() * wide_ + column, wide_, out_.w);
     }
     if (kept != nullptr && band.last < out_.h) {
       const int64_t next = InputFrom(band.last), until = from + rows;
@@ -209,22 +189,55 @@ class BottleneckStep : public Step {
   }
   int64_t kept_rows() const { return Max(0, depthwise_.r() - depthwise_.stride()); }
 
-  void RowsOf(const Depthwise::Source& source, const Band& band, int column, int columns,
-              float* y) const {
-    for (int row = band.first; row < band.last; row++, y += int64_t{out_.w} * wide_) {
-      depthwise_.Row(source, row, column, columns, y, wide_, out_.w);
+  // Rows [first, last) of the expansion, all channels, to where they belong in `to`.
+  void Expand(const float* x, int64_t first, int64_t last, float* to) const {
+    conv::Block block;
+    block.x = x + first * in_.w * in_.c;
+    block.x_pixel = in_.c;
+    block.y = to + first * in_.w * wide_;
+    block.y_pixel = wide_;
+    block.pixels = (last - first) * in_.w;
+    expand_->Run(block, nullptr, 0, 0, 0, expand_->pieces());
+  }
+
+  // Depthwise outputs of a band from an image of all wide channels, in blocks of channels whose
+  // rows stay near as far as the image's width allows.
+  void Deepen(const float* wide, int first, int last, float* middle) const {
+    Depthwise::Source source;
+    source.x_pixel = wide_;
+    source.x_row = int64_t{in_.w} * wide_;
+    source.h = in_.h;
+    source.w = in_.w;
+    const int64_t fit = kNearFloats / (int64_t{in_.w} * depthwise_.r());
+    const int block = static_cast<int>(Max(kNarrowPiece, fit / kNarrowPiece * kNarrowPiece));
+    for (int c = 0; c < wide_; c += block) {
+      source.x = wide + c;
+      depthwise_.Rows(source, first, last, c, static_cast<int>(Min(block, wide_ - c)), middle + c,
+                      wide_, out_.w);
     }
   }
 
-  void Project(const float* middle, int64_t pixels, const float* residual, float* y, int first,
-               int last) const {
+  // Output rows [begin, end) of one image whose expansion is there.
+  void RunExpanded(const Work& work, int begin, int end) const {
+    for (int row = begin; row < end; row += band_rows_) {
+      const int last = static_cast<int>(Min(row + band_rows_, end));
+      const int64_t at = int64_t{row} * out_.w * out_.c;
+      float* const middle = project_ ? work.scratch + middle_offset_ : work.y + at;
+      Deepen(work.shared, row, last, middle);
+      if (!project_) continue;
+      Project(middle, int64_t{last - row} * out_.w,
+              work.residual == nullptr ? nullptr : work.residual + at, work.y + at);
+    }
+  }
+
+  void Project(const float* middle, int64_t pixels, const float* residual, float* y) const {
     conv::Block block;
     block.x = middle;
     block.x_pixel = wide_;
     block.y = y;
     block.y_pixel = out_.c;
     block.pixels = pixels;
-    project_->Run(block, residual, out_.c, 0, first, last);
+    project_->Run(block, residual, out_.c, 0, 0, project_->pieces());
   }
 
   // A band of rows of one image, or whole images from `image` on; band.x is at its first image.
@@ -244,27 +257,13 @@ class BottleneckStep : public Step {
       }
     } else {
       for (int i = 0; i < band.images; i++) {
-        Depthwise::Source source;
-        source.x = band.x + i * in_.floats();
-        source.x_pixel = in_.c;
-        source.x_row = int64_t{in_.w} * in_.c;
-        source.h = in_.h;
-        source.w = in_.w;
-        float* const to = middle + i * out_.pixels() * wide_;
-        // A block of channels whose rows stay near, as far as the image's width allows.
-        const int block = static_cast<int>(Max(
-            kNarrowPiece, kNearFloats / (in_.w * depthwise_.r()) / kNarrowPiece * kNarrowPiece));
-        for (int c = 0; c < wide_; c += block) {
-          Depthwise::Source part = source;
-          part.x += c;
-          RowsOf(part, band, c, static_cast<int>(Min(block, wide_ - c)), to + c);
-        }
+        Deepen(band.x + i * in_.floats(), band.first, band.last,
+               middle + i * out_.pixels() * wide_);
       }
     }
     if (!project_) return;
     const int64_t pixels = int64_t{band.images} * (band.last - band.first) * out_.w;
-    Project(middle, pixels, work.residual == nullptr ? nullptr : work.residual + at, y, 0,
-            project_->pieces());
+    Project(middle, pixels, work.residual == nullptr ? nullptr : work.residual + at, y);
   }
 
   // Output rows [begin, end) of one image, band by band.
@@ -283,7 +282,7 @@ class BottleneckStep : public Step {
   std::unique_ptr<Filters> expand_, project_;
   Depthwise depthwise_;
   int wide_;  // channels between expansion and projection
-  int64_t expand_macs_ = 0, depthwise_macs_ = 0, project_macs_ = 0;
+  int64_t expand_macs_ = 0;
   bool whole_ = true;  // a band is a whole image
   int band_rows_ = 1;
   int group_ = 1, near_ = 1;  // images whose wide outputs, and whose expanded pieces, are together

@@ -17,6 +17,7 @@ constexpr int64_t kHeavyFloats = 64 * 1024;
 // Below this many multiply-adds a task costs less than handing it out (a microsecond).
 constexpr int64_t kTaskMacs = 64 * 1024;
 constexpr int kPieceColumns = 64;
+constexpr int kTileRows = 14;  // of a register tile, at most
 
 }  // namespace
 
@@ -114,7 +115,9 @@ class ConvStep : public Step {
   int64_t tasks(int, int threads) const override {
     if (threads == 1) return 1;
     const int64_t wanted = Max(1, Min(int64_t{threads} * kTasksPerThread, macs_ / kTaskMacs));
-    return Min(wanted, heavy_ ? filters_.pieces() : flat_ ? CeilDiv(out_.pixels(), 14) : out_.h);
+    return Min(wanted, ByPieces(threads) ? filters_.pieces()
+                       : flat_           ? CeilDiv(out_.pixels(), kTileRows)
+                                         : out_.h);
   }
   int64_t weight_floats() const override { return filters_.floats(); }
   int64_t scratch_floats() const override {
@@ -126,21 +129,25 @@ class ConvStep : public Step {
     int first = 0, last = filters_.pieces();
     if (flat_) {
       int64_t begin = 0, end = out_.pixels() * work.images;
-      Share(task, count, &first, &last, &begin, &end);
+      Share(work.threads, task, count, &first, &last, &begin, &end);
       return RunFlat(work, begin, end, first, last);
     }
     for (int image = 0; image < work.images; image++) {
       int64_t begin = 0, end = out_.h;
-      Share(task, count, &first, &last, &begin, &end);
+      Share(work.threads, task, count, &first, &last, &begin, &end);
       RunRows(work, image, begin, end, first, last);
     }
   }
 
  private:
+  bool ByPieces(int threads) const {
+    return threads > 1 && heavy_ && filters_.pieces() >= kTasksPerThread * threads;
+  }
+
   // A task has a share of the pieces where the filters are more than the pixels, else of the rows.
-  void Share(int64_t task, int64_t count, int* first, int* last, int64_t* begin,
+  void Share(int threads, int64_t task, int64_t count, int* first, int* last, int64_t* begin,
              int64_t* end) const {
-    if (heavy_) {
+    if (ByPieces(threads)) {
       *first = static_cast<int>(filters_.pieces() * task / count);
       *last = static_cast<int>(filters_.pieces() * (task + 1) / count);
     } else {

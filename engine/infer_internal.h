@@ -91,9 +91,10 @@ class Depthwise {
     int h = 1, w = 1;  // of the whole image
     int first_row = 0;
   };
-  // Output row `row` of channels [channel, channel + channels), activated, to y[j * y_pixel + i].
-  void Row(const Source& source, int row, int channel, int channels, float* y, int64_t y_pixel,
-           int width) const;
+  // Output rows [first, last) of channels [channel, channel + channels), activated, without gaps
+  // between rows, to y[pixel * y_pixel + i].
+  void Rows(const Source& source, int first, int last, int channel, int channels, float* y,
+            int64_t y_pixel, int width) const;
 
   int channels() const { return channels_; }
   int r() const { return r_; }
@@ -123,6 +124,6 @@ std::unique_ptr<Step> MakeClassifier(const Extent& in, const float* weight, cons
                                      int classes);
 
 // Tasks for `threads` workers that are not always equally fast.
-constexpr int kTasksPerThread = 2;
+constexpr int kTasksPerThread = 1;
 
 }  // namespace rhnas::engine::infer
