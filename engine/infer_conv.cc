@@ -2,6 +2,7 @@
 // use too. See infer.h.
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "engine/check.h"
 #include "engine/infer_internal.h"
@@ -218,7 +219,8 @@ class ConvStep : public Step {
 }  // namespace
 
 std::unique_ptr<Step> MakeConv(const Extent& in, const Extent& out, const InferConv& conv) {
-  return std::make_unique<ConvStep>(in, out, conv);
+  std::unique_ptr<Step> winograd = MakeWinograd(in, out, conv);
+  return winograd != nullptr ? std::move(winograd) : std::make_unique<ConvStep>(in, out, conv);
 }
 
 }  // namespace rhnas::engine::infer

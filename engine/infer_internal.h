@@ -115,6 +115,8 @@ void ClampOf(Activation activation, float* low, float* high);
 void FinishActivation(Activation activation, float* y, int64_t pixels, int64_t pixel, int columns);
 
 std::unique_ptr<Step> MakeConv(const Extent& in, const Extent& out, const InferConv& conv);
+// The same by Winograd's algorithm, where an estimate says that it is faster; else null.
+std::unique_ptr<Step> MakeWinograd(const Extent& in, const Extent& out, const InferConv& conv);
 std::unique_ptr<Step> MakeBottleneck(const Extent& in, const Extent& out, const InferConv* expand,
                                      const InferConv& depthwise, const InferConv* project);
 std::unique_ptr<Step> MakeMaxPool(const Extent& in, const Extent& out, int size, int stride,

@@ -43,8 +43,8 @@ class Builder {
   void Build() {
     InferProgram::Value x = InferProgram::kImage;
     for (size_t i = 0; i < blocks_.size(); ++i) {
-      RHNAS_CHECK((blocks_[i]->kind == BlockKind::kPoolLinear) == (i + 1 == blocks_.size()),
-                  "%s: a classifier is the last block, and no other", space_.name.c_str());
+      RHNAS_CHECK(blocks_[i]->kind != BlockKind::kPoolLinear || i + 1 == blocks_.size(),
+                  "%s: a classifier that is not the last block", space_.name.c_str());
       x = Add(x, space_.slots[i], *blocks_[i]);
     }
     RHNAS_CHECK(next_weight_ == weights_.size() && next_statistic_ == statistics_.size(),

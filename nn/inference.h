@@ -17,8 +17,8 @@ namespace rhnas::nn {
 
 class InferencePlan {
  public:
-  // Reads the weights and running statistics of `path`. REQUIRES: a path of net.space() whose last
-  // block is a classifier.
+  // Reads the weights and running statistics of `path`. REQUIRES: a path of net.space() with a
+  // classifier as its last block, or without any.
   InferencePlan(Supernet& net, const Genotype& path);
 
   // images [n,H,W,C] -> logits [n,classes], for any n. A warm run allocates nothing; the same bits
