@@ -9,9 +9,6 @@ namespace rhnas::engine::conv {
 
 namespace {
 
-// Steps of a filter gradient between two lots of lines to fetch.
-constexpr int64_t kFetchSteps = 8;
-
 // Floats of a panel that stay in a second-level cache (at least 512 KiB on the machines of the last
 // ten years) beside the pixels.
 constexpr int64_t kPanelFloats = 48 * 1024;
@@ -120,11 +117,10 @@ void PackPanel(const PackedFilter& plan, int p, const float* f, const FilterStri
     for (int s = 0; s < plan.s; s++, to += channels * panel.width) {
       const float* const from = f + r * strides.r + s * strides.s + panel.column * strides.column;
       if (strides.column == 1) {
-        for (int64_t channel = 0; channel < channels; channel++) {
-          std::memcpy(to + channel * panel.width, from + channel * strides.channel,
-                      static_cast<size_t>(columns) * sizeof(float));
-        }
-      } else if (strides.channel == 1) {
+        plan.kernels->copy_rows(from, strides.channel, channels, columns, to, panel.width);
+        continue;
+      }
+      if (strides.channel == 1) {
         plan.kernels->transpose(from, strides.column, columns, channels, to, panel.width);
       } else {
         for (int64_t channel = 0; channel < channels; channel++) {
@@ -222,35 +218,28 @@ void AccumulateOuterBlock(const OuterBlock& block, const simd::ConvKernels& kern
   args.c_row = block.df_channel;
   args.rows = rows;
   args.accumulate = block.accumulate;
-  const bool fetches = block.fetch_floats[0] + block.fetch_floats[1] > 0;
-  if (fetches && block.pixels % kFetchSteps == 0) {
-    args.steps = kFetchSteps;
-    args.outer = static_cast<int>(block.pixels / kFetchSteps);
-    args.a_outer = kFetchSteps * block.x_pixel;
-    args.b_outer = kFetchSteps * block.dy_pixel;
-    const int64_t segments =
-        args.outer * panels *
-        CeilDiv(rows, kernels.outer_rows[Max(1, cut.vecs / panels)][cut.vecs < panels]);
-    for (int run = 0; run < 2; run++) {
-      const int64_t lines = CeilDiv(block.fetch_floats[run] * 4, simd::Fetch::kLine);
-      args.fetch[run] = reinterpret_cast<const char*>(block.fetch[run]);
-      args.fetch_lines[run] = static_cast<int>(CeilDiv(lines, segments));
-    }
-  }
+  const auto panel_vecs = [&](int p) {
+    return static_cast<int>(int64_t{cut.vecs} * (p + 1) / panels - int64_t{cut.vecs} * p / panels);
+  };
+  const auto panel_tiles = [&](int p) {
+    return CeilDiv(rows, kernels.outer_rows[panel_vecs(p)][p == panels - 1 ? cut.half : 0]);
+  };
+  int64_t tiles = 0, tiles_before = 0;
+  for (int p = 0; p < panels; p++) tiles += panel_tiles(p);
   for (int p = 0; p < panels; p++) {
     const int from = static_cast<int>(int64_t{cut.vecs} * p / panels);
-    const int vecs = static_cast<int>(int64_t{cut.vecs} * (p + 1) / panels) - from;
     const int half = p == panels - 1 ? cut.half : 0;
     args.last = p == panels - 1 ? cut.last : kernels.lanes;
-    args.tile_rows = static_cast<int>(CeilDiv(rows, CeilDiv(rows, kernels.outer_rows[vecs][half])));
+    args.tile_rows = static_cast<int>(CeilDiv(rows, panel_tiles(p)));
     args.b = block.dy + from * kernels.lanes;
     args.c = block.df + from * kernels.lanes;
-    kernels.outer[vecs][half](args);
     for (int run = 0; run < 2; run++) {
-      if (args.fetch_lines[run] == 0) continue;
-      args.fetch[run] +=
-          CeilDiv(rows, args.tile_rows) * args.outer * args.fetch_lines[run] * simd::Fetch::kLine;
+      if (block.fetch_floats[run] == 0 || block.pixels == 0) continue;
+      args.FetchNext(run, block.fetch[run], block.fetch_floats[run], tiles * block.pixels,
+                     tiles_before * block.pixels);
     }
+    tiles_before += panel_tiles(p);
+    kernels.outer[panel_vecs(p)][half](args);
   }
 }
 

@@ -101,15 +101,21 @@ struct PanelTask {
   const Plan* plan;
   int group, r, panel;
   float* df;
+  // Register tiles of this worker over a block, and how many of them come before this panel.
+  int64_t tiles, tiles_before;
 };
+
+int PanelRows(const Plan& plan, int panel, const simd::ConvKernels& kernels) {
+  const int from = plan.all_vecs * panel / plan.panels;
+  const int vecs = plan.all_vecs * (panel + 1) / plan.panels - from;
+  return kernels.outer_rows[vecs][panel == plan.panels - 1 ? plan.all_half : 0];
+}
 
 simd::OuterArgs PanelArgs(const PanelTask& task, int64_t rows) {
   const Plan& plan = *task.plan;
   const int from = plan.all_vecs * task.panel / plan.panels;
-  const int vecs = plan.all_vecs * (task.panel + 1) / plan.panels - from;
   const bool is_last = task.panel == plan.panels - 1;
-  const int half = is_last ? plan.all_half : 0;
-  const int most = task.kernels->outer_rows[vecs][half];
+  const int most = PanelRows(plan, task.panel, *task.kernels);
   simd::OuterArgs args;
   args.rows = rows;
   args.tile_rows = static_cast<int>(CeilDiv(rows, CeilDiv(rows, most)));
@@ -129,7 +135,9 @@ void RunPanel(const PanelTask& task, const simd::OuterArgs& args) {
   task.kernels->outer[vecs][half](args);
 }
 
-void FlatBlock(const PanelTask& task, Range range, bool accumulate) {
+// `next`: the block that follows, of the same number of pixels or fewer; fetched early, because the
+// tiles walk through pixels in steps that no hardware foresees.
+void FlatBlock(const PanelTask& task, Range range, Range next, bool accumulate) {
   const FilterGradient& job = *task.job;
   simd::OuterArgs args = PanelArgs(task, job.channels);
   const int64_t pixel = int64_t{job.channels} * job.groups;
@@ -140,6 +148,12 @@ void FlatBlock(const PanelTask& task, Range range, bool accumulate) {
   args.a = job.x + range.begin * pixel + task.group * job.channels;
   args.b += range.begin * args.b_step;
   args.accumulate = accumulate;
+  if (next.end > next.begin) {
+    const int64_t all = task.tiles * args.steps, done = task.tiles_before * args.steps;
+    const int64_t pixels = args.steps;  // as many as here: the last block may fetch beyond its own
+    args.FetchNext(0, job.x + next.begin * pixel, pixels * pixel, all, done);
+    args.FetchNext(1, job.dy + next.begin * args.b_step, pixels * args.b_step, all, done);
+  }
   RunPanel(task, args);
 }
 
@@ -252,13 +266,19 @@ void FilterGradientDense(const FilterGradient& given, const simd::ConvKernels& k
                      static_cast<int>(range.end - unit - 1) * job.stride + job.r, copy_width, to);
           copy = to;
         }
-        for (int64_t p = panels * part / parts; p < panels * (part + 1) / parts; p++) {
-          PanelTask task{&job, &kernels, &plan, 0, 0, 0, df};
+        PanelTask task{&job, &kernels, &plan, 0, 0, 0, df, 0, 0};
+        const int64_t p_begin = panels * part / parts, p_end = panels * (part + 1) / parts;
+        const auto tiles_of = [&](int64_t p) {
+          return CeilDiv(job.channels, PanelRows(plan, static_cast<int>(p % plan.panels), kernels));
+        };
+        for (int64_t p = p_begin; p < p_end; p++) task.tiles += tiles_of(p);
+        for (int64_t p = p_begin; p < p_end; p++) {
           task.panel = static_cast<int>(p % plan.panels);
           task.group = static_cast<int>(p / plan.panels % job.groups);
           task.r = static_cast<int>(p / plan.panels / job.groups);
           if (plan.flat) {
-            FlatBlock(task, range, accumulate);
+            FlatBlock(task, range, {range.end, Min(last, range.end + plan.block)}, accumulate);
+            task.tiles_before += tiles_of(p);
           } else if (plan.thin) {
             ThinBlock(task, range, copy, copy_width, accumulate);
           } else {

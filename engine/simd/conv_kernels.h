@@ -90,10 +90,19 @@ struct OuterArgs {
   int tile_rows;
   int last;
   bool accumulate;
-  // Memory to be fetched into the second-level cache meanwhile: of each run, so many lines with
-  // each outer segment.
-  const char* fetch[2] = {nullptr, nullptr};
-  int fetch_lines[2] = {0, 0};
+
+  // Two runs of memory to be fetched into the second-level cache meanwhile: so many floats a step
+  // of a register tile, of each run the line there and the one `next_more` floats further. Tiles
+  // with few accumulators fetch nothing.
+  const float* next[2] = {nullptr, nullptr};
+  int64_t next_step[2] = {0, 0}, next_more[2] = {0, 0};
+
+  // Fetches `floats` of a run over so many steps, of which `done` are behind.
+  void FetchNext(int run, const float* from, int64_t floats, int64_t all_steps, int64_t done) {
+    next_step[run] = (floats + all_steps - 1) / all_steps;
+    next_more[run] = next_step[run] < 32 ? next_step[run] / 2 : 16;
+    next[run] = from + done * next_step[run];
+  }
 };
 
 struct ConvKernels {
@@ -104,6 +113,9 @@ struct ConvKernels {
   void (*tile[kMaxVecs + 1][2])(const TileArgs& args);
   // Here a half vector counts as a last vector of `last` columns.
   void (*outer[kMaxVecs + 1][2])(const OuterArgs& args);
+  // to[row * to_row + i] = i < columns ? from[row * from_row + i] : 0, for i < to_row.
+  void (*copy_rows)(const float* from, int64_t from_row, int64_t rows, int64_t columns, float* to,
+                    int64_t to_row);
   // to[column * to_row + row] = from[row * from_row + column].
   void (*transpose)(const float* from, int64_t from_row, int64_t rows, int64_t columns, float* to,
                     int64_t to_row);
