@@ -1,15 +1,14 @@
 // Depthwise links of a fused chain: bands of rows of one image, in the second-level cache from the
 // normalisation of what is read to the sums over what is written. See chain_internal.h.
 //
-// The rows that a band reads stand in a window, normalised, with zeros left and right; rows that
-// the next band needs again move to its top. Rows above and below the image are left out of the
-// sums.
+// The rows that a band reads stand in a window, normalised; rows that the next band needs again
+// move to its top. While a band is computed, what the next one reads is fetched from memory.
 #include <algorithm>
 #include <cstring>
 
 #include "engine/chain_internal.h"
+#include "engine/conv_depthwise.h"
 #include "engine/conv_internal.h"
-#include "engine/simd/depthwise_kernels.h"
 
 namespace rhnas::engine::chain {
 
@@ -19,177 +18,127 @@ namespace {
 // rows that are read. Not more pixels than float sums stay accurate over.
 constexpr int64_t kBandFloats = 144 * 1024;
 constexpr int64_t kMostPixels = 512;
-// Channels go together while the rows a tile of 8 outputs reads fit half a first-level cache.
-constexpr int64_t kTileFloats = 4096, kChannelQuantum = 32;
 
-int64_t ChannelBlock(const LinkShape& shape) {
-  const int64_t floats = int64_t{shape.r} * (8 * shape.stride + 2 * shape.s);
-  const int64_t block = std::max<int64_t>(1, kTileFloats / floats / kChannelQuantum);
-  return std::min<int64_t>(shape.c, block * kChannelQuantum);
-}
-
-// Columns of zeros beside a row of dy, so that every input pixel finds all its taps.
-struct Margins {
-  int left, right;
-};
-Margins MarginsOf(const LinkShape& shape) {
-  return {std::max(0, (shape.s - 1 - shape.pad) / shape.stride),
-          std::max(0, (shape.w - 1 + shape.pad) / shape.stride - (shape.ow() - 1))};
-}
-
-// Rows [first, end) of one image in scratch memory.
+// Rows [first, end) of one image, packed, in scratch memory or where the image stands.
 struct Window {
   float* data;
   int64_t row_floats;
-  int left, inside, right;  // floats of a row: zeros, values, zeros
   int first = 0, end = 0;
 
-  float* Row(int row) const { return data + (row - first) * row_floats; }
   // Drops the rows before `row`.
   void Advance(int row) {
     const int from = std::min(std::max(row, first), end);
-    std::memmove(data, Row(from), static_cast<size_t>((end - from) * row_floats) * sizeof(float));
+    std::memmove(data, data + (from - first) * row_floats,
+                 static_cast<size_t>((end - from) * row_floats) * sizeof(float));
     first = from < end ? from : row;
     if (from == end) end = row;
   }
-  // Appends a row and returns where its values go.
-  float* Append() {
-    float* const row = Row(end++);
-    std::memset(row, 0, static_cast<size_t>(left) * sizeof(float));
-    std::memset(row + left + inside, 0, static_cast<size_t>(right) * sizeof(float));
-    return row + left;
-  }
 };
 
-void FillSource(const LinkShape& shape, const Source& x, int image, int until, Window* window) {
-  const auto& kernels = simd::Elementwise();
-  const int64_t row_floats = int64_t{shape.w} * shape.c;
-  while (window->end < until) {
-    const float* const from = x.data + (int64_t{image} * shape.h + window->end) * row_floats;
-    float* const to = window->Append();
-    if (x.norm == nullptr) {
-      std::memcpy(to, from, static_cast<size_t>(row_floats) * sizeof(float));
-    } else {
-      kernels.normalize[x.norm->function()](from, x.norm->channels(), to, shape.w, shape.c);
-    }
+// What one image's bands read: z, normalised into the window unless it is given as it is.
+class SourceRows {
+ public:
+  SourceRows(const LinkShape& shape, const Source& x, int64_t image, float* scratch)
+      : shape_(shape),
+        x_(x),
+        image_(x.data + image * shape.h * shape.w * shape.c),
+        window_{scratch, int64_t{shape.w} * shape.c} {
+    if (x.norm != nullptr) return;
+    window_.data = const_cast<float*>(image_);  // never written: it is full
+    window_.end = shape.h;
   }
-}
-
-void FillGradient(const LinkShape& shape, const GradSource& dy, int image, int until,
-                  Window* window) {
-  const auto& kernels = simd::Elementwise();
-  const int64_t row_floats = int64_t{shape.ow()} * shape.c;
-  while (window->end < until) {
-    const int64_t at = (int64_t{image} * shape.oh() + window->end) * row_floats;
-    kernels.normalize_backward[dy.norm->function()](dy.y + at, dy.dz + at, dy.norm->channels(),
-                                                    dy.channels.slope, dy.channels.offset,
-                                                    window->Append(), shape.ow(), shape.c, false);
+  // Rows [first, until).
+  const Window& Hold(int first, int until) {
+    if (x_.norm == nullptr) return window_;
+    window_.Advance(first);
+    if (window_.end >= until) return window_;
+    simd::Elementwise().normalize[x_.norm->function()](
+        image_ + window_.end * window_.row_floats, x_.norm->channels(),
+        window_.data + (window_.end - window_.first) * window_.row_floats,
+        int64_t{until - window_.end} * shape_.w, shape_.c);
+    window_.end = until;
+    return window_;
   }
-}
+  // Where the rows after the window stand.
+  const float* next() const { return image_ + window_.end * window_.row_floats; }
+  int64_t floats_left() const { return (shape_.h - window_.end) * window_.row_floats; }
 
-Window SourceWindow(const LinkShape& shape, float* memory) {
-  const int pad = shape.pad * shape.c, inside = shape.w * shape.c;
-  return {memory, 2 * pad + inside, pad, inside, pad};
-}
-int64_t SourceWindowFloats(const LinkShape& shape, int band) {
+ private:
+  const LinkShape& shape_;
+  const Source& x_;
+  const float* image_;
+  Window window_;
+};
+
+// The same of dy.
+class GradientRows {
+ public:
+  GradientRows(const LinkShape& shape, const GradSource& dy, int64_t image, float* scratch)
+      : shape_(shape),
+        dy_(dy),
+        at_(image * shape.oh() * shape.ow() * shape.c),
+        window_{scratch, int64_t{shape.ow()} * shape.c} {}
+  const Window& Hold(int first, int until) {
+    window_.Advance(first);
+    if (window_.end >= until) return window_;
+    const int64_t at = at_ + window_.end * window_.row_floats;
+    simd::Elementwise().normalize_backward[dy_.norm->function()](
+        dy_.y + at, dy_.dz + at, dy_.norm->channels(), dy_.channels.slope, dy_.channels.offset,
+        window_.data + (window_.end - window_.first) * window_.row_floats,
+        int64_t{until - window_.end} * shape_.ow(), shape_.c, false);
+    window_.end = until;
+    return window_;
+  }
+  int64_t next() const { return at_ + window_.end * window_.row_floats; }
+  int64_t floats_left() const { return (shape_.oh() - window_.end) * window_.row_floats; }
+
+ private:
+  const LinkShape& shape_;
+  const GradSource& dy_;
+  int64_t at_;
+  Window window_;
+};
+
+int64_t SourceFloats(const LinkShape& shape, const Source& x, int band) {
+  if (x.norm == nullptr) return 0;
   const int rows = std::min(shape.h, (band - 1) * shape.stride + shape.r);
-  return conv::CeilDiv(int64_t{rows} * (shape.w + 2 * shape.pad) * shape.c, 16) * 16;
+  return conv::CeilDiv(int64_t{rows} * shape.w * shape.c, 16) * 16;
 }
 
-// Output rows [first, until) from the window.
-void ForwardRows(const LinkShape& shape, const Window& window, const float* filter, int first,
-                 int until, float* y) {
-  const auto row_kernel = simd::DepthwiseKernelsFor(ActiveTarget()).row[shape.s][shape.stride];
-  const int c = shape.c, ow = shape.ow();
-  const int64_t block = ChannelBlock(shape);
-  for (int64_t channel = 0; channel < c; channel += block) {
-    for (int i = first; i < until; ++i) {
-      const int top = i * shape.stride - shape.pad;
-      const int r_low = std::max(0, -top), r_high = std::min(shape.r, shape.h - top);
-      simd::DepthwiseArgs args{};
-      args.x = window.Row(top + r_low) + channel;
-      args.x_row = window.row_floats;
-      args.x_pixel = c;
-      args.low = 0;
-      args.high = shape.w + 2 * shape.pad;
-      args.f = filter + int64_t{r_low} * shape.s * c + channel;
-      args.f_row = int64_t{shape.s} * c;
-      args.f_tap = c;
-      args.taps = r_high - r_low;
-      args.y = y + int64_t{i} * ow * c + channel;
-      args.y_pixel = c;
-      args.width = ow;
-      args.channels = static_cast<int>(std::min(block, c - channel));
-      row_kernel(args);
-    }
-  }
+conv::DepthwiseBand BandOf(const LinkShape& shape, const Window& from, const float* filter) {
+  conv::DepthwiseBand band;
+  band.r = shape.r;
+  band.s = shape.s;
+  band.stride = shape.stride;
+  band.pad = shape.pad;
+  band.from = from.data;
+  band.from_first = from.first;
+  band.from_row = from.row_floats;
+  band.from_pixel = band.f_tap = band.to_pixel = shape.c;
+  band.f = filter;
+  band.channels = shape.c;
+  return band;
 }
 
-// The taps of one dimension that reach an input position: with the phase's first position, output
-// `top` - t at tap phase + stride * t.
-int TapsOf(int phase, int filter, int stride) {
-  return phase < filter ? (filter - 1 - phase) / stride + 1 : 0;
-}
-
-// Input rows [first, until): dz = sum over taps of dy * filter.
-void BackwardRows(const LinkShape& shape, const Window& dy, int margin, const float* filter,
-                  int first, int until, float* dz, bool accumulate) {
-  const auto& kernels = simd::DepthwiseKernelsFor(ActiveTarget());
-  const int c = shape.c, stride = shape.stride;
-  const int64_t block = ChannelBlock(shape);
-  for (int64_t channel = 0; channel < c; channel += block) {
-    for (int row = first; row < until; ++row) {
-      const int phase = (row + shape.pad) % stride, top = (row + shape.pad) / stride;
-      const int t_low = std::max(0, top - shape.oh() + 1);
-      const int t_high = std::min(TapsOf(phase, shape.r, stride) - 1, top);
-      float* const dz_row = dz + int64_t{row} * shape.w * c + channel;
-      for (int u = 0; u < stride; ++u) {
-        const int column = ((u - shape.pad) % stride + stride) % stride;
-        const int taps = TapsOf(u, shape.s, stride);
-        simd::DepthwiseArgs args{};
-        args.taps = std::max(0, t_high - t_low + 1);
-        if (args.taps > 0) {
-          const int start = margin + (column + shape.pad - u) / stride - (taps - 1);
-          args.x = dy.Row(top - t_high) + int64_t{start} * c + channel;
-          args.f = filter +
-                   (int64_t{phase + stride * t_high} * shape.s + u + stride * (taps - 1)) * c +
-                   channel;
-        } else {
-          args.x = dy.data;
-          args.f = filter;
-        }
-        args.x_row = dy.row_floats;
-        args.x_pixel = c;
-        args.low = 0;
-        args.high = shape.w + shape.s;
-        args.f_row = -int64_t{stride} * shape.s * c;
-        args.f_tap = -int64_t{stride} * c;
-        args.y = dz_row + int64_t{column} * c;
-        args.y_pixel = int64_t{stride} * c;
-        args.width = (shape.w - column + stride - 1) / stride;
-        args.channels = static_cast<int>(std::min(block, c - channel));
-        args.accumulate = accumulate;
-        kernels.row[taps][1](args);
-      }
-    }
-  }
-}
+// What the next band of an image reads for the filter gradient, to be fetched.
+struct NextRows {
+  const float *z, *dy;
+};
 
 // partial (+)= z * dy over output rows [first, until).
-void FilterRows(const LinkShape& shape, const Window& z, const Window& dy, int margin, int first,
-                int until, float* partial, bool accumulate) {
-  const int c = shape.c;
-  const int top = first * shape.stride - shape.pad;
+void FilterRows(const LinkShape& shape, const Window& z, const Window& dy, int first, int until,
+                const NextRows& next, float* partial, bool accumulate) {
+  const int c = shape.c, top = first * shape.stride - shape.pad;
   simd::DepthwiseFilterArgs args{};
-  args.x = z.data + (top - z.first) * z.row_floats;
+  args.x = z.data + (top - z.first) * z.row_floats - int64_t{shape.pad} * c;
   args.x_row = z.row_floats;
   args.x_pixel = c;
   args.row_stride = shape.stride;
   args.row_low = -top;
   args.row_high = shape.h - top;
-  args.low = 0;
-  args.high = shape.w + 2 * shape.pad;
-  args.dy = dy.Row(first) + int64_t{margin} * c;
+  args.low = shape.pad;
+  args.high = shape.pad + shape.w;
+  args.dy = dy.data + (first - dy.first) * dy.row_floats;
   args.dy_row = dy.row_floats;
   args.dy_pixel = c;
   args.images = 1;
@@ -200,6 +149,8 @@ void FilterRows(const LinkShape& shape, const Window& z, const Window& dy, int m
   args.df_tap = c;
   args.taps = shape.r;
   args.channels = c;
+  args.next_x = next.z;
+  args.next_dy = next.dy;
   args.accumulate = accumulate;
   simd::DepthwiseKernelsFor(ActiveTarget()).filter[shape.s][shape.stride](args);
 }
@@ -207,32 +158,46 @@ void FilterRows(const LinkShape& shape, const Window& z, const Window& dy, int m
 }  // namespace
 
 int DepthwiseBand(const LinkShape& shape, bool backward) {
-  const int64_t in = int64_t{shape.stride} * (shape.w + 2 * shape.pad) * shape.c;
+  const int64_t in = int64_t{shape.stride} * shape.w * shape.c;
   const int64_t out = int64_t{shape.ow()} * shape.c;
   const int64_t halo = in * shape.r / shape.stride;
   int64_t band = (kBandFloats - halo) / (backward ? 2 * in + out : in + out);
   band = std::min(band, kMostPixels / (shape.ow() * (backward ? shape.stride : 1)));
-  return static_cast<int>(std::clamp<int64_t>(band, 1, shape.oh()));
+  band = std::clamp<int64_t>(band, 1, shape.oh());
+  // As even as possible.
+  return static_cast<int>(conv::CeilDiv(shape.oh(), conv::CeilDiv(shape.oh(), band)));
 }
 
 void DepthwiseForward(const LinkShape& shape, const Source& x, const float* filter, float* y,
                       const internal::MomentPartials& moments, ThreadPool& pool) {
-  const int band = DepthwiseBand(shape, false), oh = shape.oh(), ow = shape.ow(), c = shape.c;
-  const int bands = static_cast<int>(conv::CeilDiv(oh, band));
-  const conv::Scratch scratch(pool, 0, SourceWindowFloats(shape, band));
+  const int rows = DepthwiseBand(shape, false), oh = shape.oh(), c = shape.c;
+  const int bands = static_cast<int>(conv::CeilDiv(oh, rows));
+  const int64_t row_floats = int64_t{shape.ow()} * c;
+  const conv::Scratch scratch(pool, 0, SourceFloats(shape, x, rows));
   const auto& kernels = simd::Elementwise();
+  const auto& products = simd::DepthwiseKernelsFor(ActiveTarget());
   pool.ParallelFor(shape.n, 1, [&](int64_t image, int64_t, int worker) {
-    Window window = SourceWindow(shape, scratch.Own(worker));
-    float* const y_image = y + image * oh * ow * c;
+    SourceRows source(shape, x, image, scratch.Own(worker));
     for (int b = 0; b < bands; ++b) {
-      const int first = b * band, until = std::min(oh, first + band);
-      window.Advance(std::max(0, first * shape.stride - shape.pad));
-      FillSource(shape, x, static_cast<int>(image),
-                 std::min(shape.h, (until - 1) * shape.stride - shape.pad + shape.r), &window);
-      ForwardRows(shape, window, filter, first, until, y_image);
+      const int first = b * rows, until = std::min(oh, first + rows);
+      const int top = first * shape.stride - shape.pad;
+      const Window& z = source.Hold(
+          std::max(0, top), std::min(shape.h, top + (until - first - 1) * shape.stride + shape.r));
+      conv::DepthwiseBand band = BandOf(shape, z, filter);
+      band.from_height = shape.h;
+      band.from_width = shape.w;
+      band.to = y + (image * oh + first) * row_floats;
+      band.first = first;
+      band.rows = until - first;
+      band.to_width = shape.ow();
+      band.to_row = row_floats;
+      band.next_from = source.next();
+      band.next_from_floats =
+          std::min(source.floats_left(), int64_t{rows} * shape.stride * shape.w * c);
+      conv::DepthwiseForwardRows(band, products);
       const int64_t at = (image * bands + b) * c;
-      kernels.moments(y_image + int64_t{first} * ow * c, int64_t{until - first} * ow, c,
-                      moments.shift + at, moments.sum + at, moments.sum_squares + at);
+      kernels.moments(band.to, int64_t{band.rows} * shape.ow(), c, moments.shift + at,
+                      moments.sum + at, moments.sum_squares + at);
     }
   });
 }
@@ -240,48 +205,62 @@ void DepthwiseForward(const LinkShape& shape, const Source& x, const float* filt
 void DepthwiseBackward(const LinkShape& shape, const Source& x, const GradSource& dy,
                        const float* filter, const GradTarget& dx, float* dfilter,
                        ThreadPool& pool) {
-  const int band = DepthwiseBand(shape, true), oh = shape.oh(), c = shape.c;
-  const int bands = static_cast<int>(conv::CeilDiv(oh, band));
+  const int rows = DepthwiseBand(shape, true), oh = shape.oh(), c = shape.c;
+  const int bands = static_cast<int>(conv::CeilDiv(oh, rows));
   const int halo = (shape.r - 1) / shape.stride;  // rows of dy above a band that it needs
-  const Margins margins = MarginsOf(shape);
-  const int dy_row = (margins.left + shape.ow() + margins.right) * c;
-  const int64_t z_floats = SourceWindowFloats(shape, band);
-  const int64_t dy_floats = conv::CeilDiv(int64_t{band + halo} * dy_row, 16) * 16;
+  const int64_t row_floats = int64_t{shape.w} * c;
+  const int64_t z_floats = SourceFloats(shape, x, rows);
+  const int64_t dy_floats = int64_t{rows + halo} * shape.ow() * c;
   const int64_t filter_floats = shape.filter_size();
   const Parts parts = PartsOf(shape.n, filter_floats);
   const conv::Scratch scratch(pool, dfilter != nullptr ? parts.count * filter_floats : 0,
                               z_floats + dy_floats);
   const auto& kernels = simd::Elementwise();
+  const auto& products = simd::DepthwiseKernelsFor(ActiveTarget());
   pool.ParallelFor(parts.count, 1, [&](int64_t part, int64_t, int worker) {
     float* const partial = scratch.shared() + part * filter_floats;
     for (int64_t image = parts.begin(part); image < parts.begin(part + 1); ++image) {
-      Window z = SourceWindow(shape, scratch.Own(worker));
-      Window gradient{scratch.Own(worker) + z_floats, dy_row, margins.left * c, shape.ow() * c,
-                      margins.right * c};
+      SourceRows source(shape, x, image, scratch.Own(worker));
+      GradientRows gradient(shape, dy, image, scratch.Own(worker) + z_floats);
       int done = 0;  // input rows
       for (int b = 0; b < bands; ++b) {
-        const int first = b * band, until = std::min(oh, first + band);
-        gradient.Advance(std::max(0, first - halo));
-        FillGradient(shape, dy, static_cast<int>(image), until, &gradient);
+        const int first = b * rows, until = std::min(oh, first + rows);
+        const Window& g = gradient.Hold(std::max(0, first - halo), until);
         if (dfilter != nullptr) {
-          z.Advance(std::max(0, first * shape.stride - shape.pad));
-          FillSource(shape, x, static_cast<int>(image),
-                     std::min(shape.h, (until - 1) * shape.stride - shape.pad + shape.r), &z);
-          FilterRows(shape, z, gradient, margins.left, first, until, partial,
-                     image > parts.begin(part) || b > 0);
+          const int top = first * shape.stride - shape.pad;
+          const Window& z =
+              source.Hold(std::max(0, top),
+                          std::min(shape.h, top + (until - first - 1) * shape.stride + shape.r));
+          // The kernel fetches as much as it reads: only where there is so much.
+          const bool more = source.floats_left() >= rows * shape.stride * row_floats &&
+                            gradient.floats_left() >= rows * int64_t{shape.ow()} * c;
+          FilterRows(shape, z, g, first, until,
+                     {more ? source.next() : nullptr, more ? dy.dz + gradient.next() : nullptr},
+                     partial, image > parts.begin(part) || b > 0);
         }
         if (dx.dz == nullptr) continue;
         // Input rows that no later row of dy reaches.
         const int complete =
-            b == bands - 1 ? shape.h
-                           : std::max(done, std::min(shape.h, until * shape.stride - shape.pad));
-        float* const dz_image = dx.dz + image * shape.h * shape.w * c;
-        BackwardRows(shape, gradient, margins.left, filter, done, complete, dz_image,
-                     dx.accumulate);
+            b == bands - 1 ? shape.h : std::clamp(until * shape.stride - shape.pad, done, shape.h);
+        float* const dz = dx.dz + (image * shape.h + done) * row_floats;
+        if (complete > done) {
+          conv::DepthwiseBand band = BandOf(shape, g, filter);
+          band.from_height = oh;
+          band.from_width = shape.ow();
+          band.to = dz;
+          band.first = done;
+          band.rows = complete - done;
+          band.to_width = shape.w;
+          band.to_row = row_floats;
+          band.accumulate = dx.accumulate;
+          band.next_from = dy.y + gradient.next();
+          band.next_from_floats = std::min(gradient.floats_left(), rows * int64_t{shape.ow()} * c);
+          conv::DepthwiseBackwardRows(band, products);
+        }
         if (x.norm != nullptr) {
-          const int64_t at = (image * bands + b) * c, from = int64_t{done} * shape.w * c;
+          const int64_t at = (image * bands + b) * c;
           kernels.normalize_sums[x.norm->function()](
-              x.data + image * shape.h * shape.w * c + from, dz_image + from, x.norm->channels(),
+              x.data + (image * shape.h + done) * row_floats, dz, x.norm->channels(),
               int64_t{complete - done} * shape.w, c, dx.partials.sum + at,
               dx.partials.centred + at);
         }
