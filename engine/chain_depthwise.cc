@@ -18,6 +18,8 @@ namespace {
 // rows that are read. Not more pixels than float sums stay accurate over.
 constexpr int64_t kBandFloats = 144 * 1024;
 constexpr int64_t kMostPixels = 512;
+// 16 MiB: what a third-level cache keeps of a tensor beside what else passes.
+constexpr int64_t kStreamedFloats = 4 * 1024 * 1024;
 
 // Rows [first, end) of one image, packed, in scratch memory or where the image stands.
 struct Window {
@@ -155,6 +157,23 @@ void FilterRows(const LinkShape& shape, const Window& z, const Window& dy, int f
   simd::DepthwiseKernelsFor(ActiveTarget()).filter[shape.s][shape.stride](args);
 }
 
+// Bands of results. A tensor too large for a third-level cache would be fetched before it is
+// written, line by line in the order of the strips that the kernel walks down, and be gone when it
+// is read: its bands are computed in scratch memory and, when their sums are taken, written past
+// the caches.
+struct Result {
+  float* data;
+  bool streams;
+  float* Band(int64_t at, float* scratch) const { return streams ? scratch : data + at; }
+  void Write(int64_t at, const float* band, int64_t floats) const {
+    if (streams) simd::Elementwise().copy_stream(band, data + at, floats);
+  }
+};
+Result ResultOf(float* data, int64_t floats, int64_t row_floats) {
+  return {data, floats >= kStreamedFloats && row_floats % 16 == 0 &&
+                    reinterpret_cast<uintptr_t>(data) % 64 == 0};
+}
+
 }  // namespace
 
 int DepthwiseBand(const LinkShape& shape, bool backward) {
@@ -173,7 +192,9 @@ void DepthwiseForward(const LinkShape& shape, const Source& x, const float* filt
   const int rows = DepthwiseBand(shape, false), oh = shape.oh(), c = shape.c;
   const int bands = static_cast<int>(conv::CeilDiv(oh, rows));
   const int64_t row_floats = int64_t{shape.ow()} * c;
-  const conv::Scratch scratch(pool, 0, SourceFloats(shape, x, rows));
+  const int64_t z_floats = SourceFloats(shape, x, rows);
+  const Result result = ResultOf(y, shape.n * oh * row_floats, row_floats);
+  const conv::Scratch scratch(pool, 0, z_floats + (result.streams ? rows * row_floats : 0));
   const auto& kernels = simd::Elementwise();
   const auto& products = simd::DepthwiseKernelsFor(ActiveTarget());
   pool.ParallelFor(shape.n, 1, [&](int64_t image, int64_t, int worker) {
@@ -186,7 +207,8 @@ void DepthwiseForward(const LinkShape& shape, const Source& x, const float* filt
       conv::DepthwiseBand band = BandOf(shape, z, filter);
       band.from_height = shape.h;
       band.from_width = shape.w;
-      band.to = y + (image * oh + first) * row_floats;
+      const int64_t to = (image * oh + first) * row_floats;
+      band.to = result.Band(to, scratch.Own(worker) + z_floats);
       band.first = first;
       band.rows = until - first;
       band.to_width = shape.ow();
@@ -198,6 +220,7 @@ void DepthwiseForward(const LinkShape& shape, const Source& x, const float* filt
       const int64_t at = (image * bands + b) * c;
       kernels.moments(band.to, int64_t{band.rows} * shape.ow(), c, moments.shift + at,
                       moments.sum + at, moments.sum_squares + at);
+      result.Write(to, band.to, band.rows * row_floats);
     }
   });
 }
@@ -213,8 +236,13 @@ void DepthwiseBackward(const LinkShape& shape, const Source& x, const GradSource
   const int64_t dy_floats = int64_t{rows + halo} * shape.ow() * c;
   const int64_t filter_floats = shape.filter_size();
   const Parts parts = PartsOf(shape.n, filter_floats);
+  // The last band completes up to a filter's rows more than it has.
+  const int64_t dz_rows = std::min(shape.h, rows * shape.stride + shape.pad + shape.stride);
+  Result result = ResultOf(dx.dz, shape.n * shape.h * row_floats, row_floats);
+  if (dx.dz == nullptr || dx.accumulate) result.streams = false;
+  const int64_t dz_at = z_floats + conv::CeilDiv(dy_floats, 16) * 16;
   const conv::Scratch scratch(pool, dfilter != nullptr ? parts.count * filter_floats : 0,
-                              z_floats + dy_floats);
+                              dz_at + (result.streams ? dz_rows * row_floats : 0));
   const auto& kernels = simd::Elementwise();
   const auto& products = simd::DepthwiseKernelsFor(ActiveTarget());
   pool.ParallelFor(parts.count, 1, [&](int64_t part, int64_t, int worker) {
@@ -242,7 +270,8 @@ void DepthwiseBackward(const LinkShape& shape, const Source& x, const GradSource
         // Input rows that no later row of dy reaches.
         const int complete =
             b == bands - 1 ? shape.h : std::clamp(until * shape.stride - shape.pad, done, shape.h);
-        float* const dz = dx.dz + (image * shape.h + done) * row_floats;
+        const int64_t to = (image * shape.h + done) * row_floats;
+        float* const dz = result.Band(to, scratch.Own(worker) + dz_at);
         if (complete > done) {
           conv::DepthwiseBand band = BandOf(shape, g, filter);
           band.from_height = oh;
@@ -264,6 +293,7 @@ void DepthwiseBackward(const LinkShape& shape, const Source& x, const GradSource
               int64_t{complete - done} * shape.w, c, dx.partials.sum + at,
               dx.partials.centred + at);
         }
+        result.Write(to, dz, (complete - done) * row_floats);
         done = complete;
       }
     }

@@ -48,6 +48,8 @@ struct ElementwiseKernels {
                                       int64_t n, bool accumulate);
   float (*sum)(const float* x, int64_t n);
   float (*dot)(const float* a, const float* b, int64_t n);
+  // Past the caches. REQUIRES: `to` at a multiple of 64 bytes, n a multiple of 16.
+  void (*copy_stream)(const float* from, float* to, int64_t n);
   void (*max)(const float* a, const float* b, float* y, int64_t n);
   // Where x equals best: dx += remaining, and remaining becomes 0. (Max pooling: the first cell of
   // the window that holds the maximum gets the gradient.)

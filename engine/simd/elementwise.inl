@@ -120,6 +120,7 @@ static const ElementwiseKernels kTable = {
     RHNAS_ALL_UNARY(FlatUnaryBackward),
     FlatSum,
     FlatDot,
+    FlatCopyStream,
     FlatMax,
     RouteMax,
     AddRow,

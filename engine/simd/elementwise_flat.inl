@@ -20,6 +20,11 @@ static void FlatAddScalar(const float* x, float term, float* y, int64_t n) {
   RHNAS_FOR_VECTORS(n, RHNAS_PUT(y, RHNAS_GET(x) + term, false));
 }
 
+static void FlatCopyStream(const float* from, float* to, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) StoreStream(to + i, Load(from + i));
+  StreamFence();
+}
+
 static void FlatMax(const float* a, const float* b, float* y, int64_t n) {
   RHNAS_FOR_VECTORS(n, RHNAS_PUT(y, Max(RHNAS_GET(a), RHNAS_GET(b)), false));
 }
