@@ -3,7 +3,7 @@
 // Light filters are transformed first; then each task takes a block of tiles through all of it:
 // transform the inputs, and panel by panel of output channels multiply and transform back. Heavy
 // filters (36/9 of a filter that is large already, used by few tiles) would leave the caches: then
-// all inputs are transformed first, and each task takes a panel, transforming its filters bit by
+// the inputs are transformed first, and each task takes a panel, transforming its filters bit by
 // bit as it uses them.
 #include "engine/conv_winograd.h"
 
@@ -28,8 +28,11 @@ constexpr int64_t kHeavyProducts = 64 * 1024;
 constexpr int64_t kHeavyFloats = 128 * 1024;
 // Reduction steps of a heavy filter that are transformed at a time.
 constexpr int64_t kHeavySteps = 64;
-// Filters transformed by one task, in reduction steps of a panel.
+// Reduction steps of a panel that are transformed in one go.
 constexpr int64_t kPackSteps = 16;
+// Filters of up to this many floats each worker transforms for itself: with the 40 ns that a line
+// from another core costs, sharing the work takes longer up to some ten threads.
+constexpr int64_t kOwnFilterFloats = 1024 * 1024;
 
 // A filter as a correlation sees it: f[r * f_r + s * f_s + channel * f_channel + column *
 // f_column].
@@ -78,13 +81,11 @@ void LoadPanel(const WinogradFilter& plan, const FilterView& view, int panel, in
   plan.kernels->load_filter(load);
 }
 
-int64_t PackGrain(const WinogradFilter& plan) { return CeilDiv(plan.channels, kPackSteps); }
-
 // `own`: where each worker's scratch has room for transposed taps.
 template <typename Own>
-void PackPanels(const WinogradFilter& plan, const FilterView& view, float* to, ThreadPool& pool,
+void PackShared(const WinogradFilter& plan, const FilterView& view, float* to, ThreadPool& pool,
                 const Own& own) {
-  const int64_t runs = PackGrain(plan);
+  const int64_t runs = CeilDiv(plan.channels, kPackSteps);
   pool.ParallelFor(runs * plan.panels, 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t item = begin; item < end; item++) {
       const int panel = static_cast<int>(item / runs);
@@ -94,6 +95,15 @@ void PackPanels(const WinogradFilter& plan, const FilterView& view, float* to, T
                 to + plan.Offset(panel) + first * plan.Width(panel), plan.Point(panel));
     }
   });
+}
+
+void PackOwn(const WinogradFilter& plan, const FilterView& view, float* turned, float* to) {
+  for (int panel = 0; panel < plan.panels; panel++) {
+    for (int64_t first = 0; first < plan.channels; first += kPackSteps) {
+      LoadPanel(plan, view, panel, first, Min(kPackSteps, plan.channels - first), turned,
+                to + plan.Offset(panel) + first * plan.Width(panel), plan.Point(panel));
+    }
+  }
 }
 
 // Transforms tiles [first, first + count) to [point][tile][channel].
@@ -168,39 +178,45 @@ void RunLight(const WinogradFilter& plan, const float* packed, const FilterView&
   block = CeilDiv(grid.count, blocks);
   blocks = CeilDiv(grid.count, block);
   const int64_t v_point = PointFloats(block * tile_floats), m_point = PointFloats(block * width);
-  const int64_t v_floats = kWinogradPoints * v_point;
-  const int64_t own_floats = packed != nullptr ? 0 : TurnedFloats(view, kPackSteps, width);
-  const Scratch scratch(pool, ZerosFloats(plan) + (packed != nullptr ? 0 : plan.floats()),
-                        Max(own_floats, v_floats + kWinogradPoints * m_point));
+  const int64_t v_floats = kWinogradPoints * v_point, m_floats = kWinogradPoints * m_point;
+  const int64_t turned_floats = packed != nullptr ? 0 : TurnedFloats(view, kPackSteps, width);
+  const bool own_filter = packed == nullptr && plan.floats() <= kOwnFilterFloats;
+  const bool shared_filter = packed == nullptr && !own_filter;
+  const Scratch scratch(pool, ZerosFloats(plan) + (shared_filter ? plan.floats() : 0),
+                        Max(turned_floats, v_floats + m_floats) + (own_filter ? plan.floats() : 0));
   const TileSource source = SourceOf(plan, job, scratch.shared());
-  if (packed == nullptr) {
+  if (shared_filter) {
     float* const to = scratch.shared() + ZerosFloats(plan);
-    PackPanels(plan, view, to, pool, [&](int worker) { return scratch.Own(worker); });
+    PackShared(plan, view, to, pool, [&](int worker) { return scratch.Own(worker); });
     packed = to;
   }
-  pool.ParallelFor(blocks, 1, [&](int64_t begin, int64_t end, int worker) {
+  const int64_t filter_at = Max(turned_floats, v_floats + m_floats);
+  const auto prepare = [&](int worker) {
+    float* const own = scratch.Own(worker);
+    if (own_filter) PackOwn(plan, view, own, own + filter_at);
+  };
+  ForEachNear(pool, blocks, prepare, [&](int64_t b, int worker) {
     float* const v = scratch.Own(worker);
     float* const m = v + v_floats;
-    for (int64_t b = begin; b < end; b++) {
-      const int64_t first = b * block, count = Min(block, grid.count - first);
-      LoadInputs(plan, grid, source, first, count, v, v_point, tile_floats);
-      for (int panel = 0; panel < plan.panels; panel++) {
-        simd::WinogradGemm gemm;
-        gemm.a = v;
-        gemm.a_row = tile_floats;
-        gemm.a_point = v_point;
-        gemm.b = packed + plan.Offset(panel);
-        gemm.b_step = gemm.c_row = plan.Width(panel);
-        gemm.b_point = plan.Point(panel);
-        gemm.c = m;
-        gemm.c_point = m_point;
-        gemm.rows = count;
-        gemm.steps = plan.channels;
-        gemm.vecs = plan.Width(panel) / plan.kernels->lanes;
-        gemm.turned = gemm.accumulate = false;
-        plan.kernels->gemm(gemm);
-        StoreTiles(plan, grid, job, panel, first, count, m, m_point);
-      }
+    const float* const filter = own_filter ? v + filter_at : packed;
+    const int64_t first = b * block, count = Min(block, grid.count - first);
+    LoadInputs(plan, grid, source, first, count, v, v_point, tile_floats);
+    for (int panel = 0; panel < plan.panels; panel++) {
+      simd::WinogradGemm gemm;
+      gemm.a = v;
+      gemm.a_row = tile_floats;
+      gemm.a_point = v_point;
+      gemm.b = filter + plan.Offset(panel);
+      gemm.b_step = gemm.c_row = plan.Width(panel);
+      gemm.b_point = plan.Point(panel);
+      gemm.c = m;
+      gemm.c_point = m_point;
+      gemm.rows = count;
+      gemm.steps = plan.channels;
+      gemm.vecs = plan.Width(panel) / plan.kernels->lanes;
+      gemm.turned = gemm.accumulate = false;
+      plan.kernels->gemm(gemm);
+      StoreTiles(plan, grid, job, panel, first, count, m, m_point);
     }
   });
 }
@@ -214,39 +230,38 @@ void RunHeavy(const WinogradFilter& plan, const FilterView& view, const Winograd
   const int64_t m_point = PointFloats(grid.count * width);
   const int64_t u_point = PointFloats(kHeavySteps * width);
   const int64_t m_floats = kWinogradPoints * m_point, u_floats = kWinogradPoints * u_point;
-  const Scratch scratch(pool, ZerosFloats(plan) + kWinogradPoints * v_point,
-                        m_floats + u_floats + TurnedFloats(view, kHeavySteps, width));
+  const int64_t v_floats = kWinogradPoints * v_point;
+  const Scratch scratch(pool, ZerosFloats(plan),
+                        v_floats + m_floats + u_floats + TurnedFloats(view, kHeavySteps, width));
   const TileSource source = SourceOf(plan, job, scratch.shared());
-  float* const v = scratch.shared() + ZerosFloats(plan);
-  const int64_t grain = pool.size() == 1 ? grid.count : CeilDiv(grid.count, 4 * pool.size());
-  pool.ParallelFor(grid.count, grain, [&](int64_t begin, int64_t end, int) {
-    LoadInputs(plan, grid, source, begin, end - begin, v + begin * tile_floats, v_point,
-               tile_floats);
-  });
-  pool.ParallelFor(plan.panels, 1, [&](int64_t begin, int64_t end, int worker) {
-    float* const m = scratch.Own(worker);
+  // Every worker transforms all inputs for itself: cheaper than to fetch them from others.
+  const auto prepare = [&](int worker) {
+    LoadInputs(plan, grid, source, 0, grid.count, scratch.Own(worker), v_point, tile_floats);
+  };
+  ForEachNear(pool, plan.panels, prepare, [&](int64_t item, int worker) {
+    const int panel = static_cast<int>(item);
+    float* const v = scratch.Own(worker);
+    float* const m = v + v_floats;
     float* const u = m + m_floats;
-    for (int panel = static_cast<int>(begin); panel < end; panel++) {
-      for (int64_t first = 0; first < plan.channels; first += kHeavySteps) {
-        simd::WinogradGemm gemm;
-        gemm.steps = Min(kHeavySteps, plan.channels - first);
-        LoadPanel(plan, view, panel, first, gemm.steps, u + u_floats, u, u_point);
-        gemm.a = v + first;
-        gemm.a_row = tile_floats;
-        gemm.a_point = v_point;
-        gemm.b = u;
-        gemm.b_step = gemm.c_row = plan.Width(panel);
-        gemm.b_point = u_point;
-        gemm.c = m;
-        gemm.c_point = m_point;
-        gemm.rows = grid.count;
-        gemm.vecs = plan.Width(panel) / plan.kernels->lanes;
-        gemm.turned = false;
-        gemm.accumulate = first > 0;
-        plan.kernels->gemm(gemm);
-      }
-      StoreTiles(plan, grid, job, panel, 0, grid.count, m, m_point);
+    for (int64_t first = 0; first < plan.channels; first += kHeavySteps) {
+      simd::WinogradGemm gemm;
+      gemm.steps = Min(kHeavySteps, plan.channels - first);
+      LoadPanel(plan, view, panel, first, gemm.steps, u + u_floats, u, u_point);
+      gemm.a = v + first;
+      gemm.a_row = tile_floats;
+      gemm.a_point = v_point;
+      gemm.b = u;
+      gemm.b_step = gemm.c_row = plan.Width(panel);
+      gemm.b_point = u_point;
+      gemm.c = m;
+      gemm.c_point = m_point;
+      gemm.rows = grid.count;
+      gemm.vecs = plan.Width(panel) / plan.kernels->lanes;
+      gemm.turned = false;
+      gemm.accumulate = first > 0;
+      plan.kernels->gemm(gemm);
     }
+    StoreTiles(plan, grid, job, panel, 0, grid.count, m, m_point);
   });
 }
 
@@ -282,7 +297,7 @@ WinogradFilter PlanWinogradFilter(int channels, int columns) {
 }
 
 void PackWinogradFilter(const WinogradFilter& plan, const float* f, float* to, ThreadPool& pool) {
-  PackPanels(plan, ForwardView(f, plan.channels, plan.columns), to, pool,
+  PackShared(plan, ForwardView(f, plan.channels, plan.columns), to, pool,
              [](int) { return nullptr; });
 }
 

@@ -24,7 +24,7 @@ constexpr int kChunk = 64;
 constexpr int64_t kBlockFloats = 160 * 1024;
 constexpr int64_t kMinTiles = 16, kMaxTiles = 64;  // of a block
 // Parts at most, tiles of one at least, and floats of all partial gradients.
-constexpr int64_t kMaxParts = 16, kPartTiles = 64, kPartialFloats = 512 * 1024;
+constexpr int64_t kMaxParts = 16, kPartTiles = 32, kPartialFloats = 512 * 1024;
 
 struct Plan {
   int64_t tiles;  // of a block
@@ -56,9 +56,13 @@ void WinogradBackwardFilter(const ConvShape& shape, const float* x, const float*
   const int64_t panel = kWinogradVecs * kernels.lanes;
   const int64_t rows = kernels.max_rows[kWinogradVecs];
 
-  // Output channels of a task: fewer when there are few tasks. This changes no bit.
-  int64_t k_chunk = kChunk;
-  if (pool.size() > 1 && plan.parts * CeilDiv(shape.k, k_chunk) < 2 * pool.size()) k_chunk = panel;
+  // Output channels of a task: what ends first, if each task also transforms all inputs, which
+  // costs about as much as the products of 7 more. This changes no bit.
+  const auto cost = [&](int64_t chunk) {
+    const int64_t tasks = plan.parts * CeilDiv(shape.k, chunk);
+    return CeilDiv(tasks, pool.size()) * (Min(chunk, shape.k) + 7);
+  };
+  const int64_t k_chunk = cost(kChunk) <= cost(panel) ? kChunk : panel;
   const int64_t k_chunks = CeilDiv(shape.k, k_chunk);
   const auto whole = [&](int64_t channels) { return CeilDiv(channels, panel) * panel; };
   const int64_t x_tile = Min(kChunk, whole(shape.c)), dy_tile = Min(k_chunk, whole(shape.k));
@@ -74,71 +78,65 @@ void WinogradBackwardFilter(const ConvShape& shape, const float* x, const float*
   std::memset(scratch.shared(), 0, static_cast<size_t>(zeros_floats) * sizeof(float));
   float* const partial = scratch.shared() + zeros_floats;
 
-  pool.ParallelFor(plan.parts * k_chunks, 1, [&](int64_t begin, int64_t end, int worker) {
+  const auto nothing = [](int) {};
+  ForEachNear(pool, plan.parts * k_chunks, nothing, [&](int64_t item, int worker) {
     float* const v = scratch.Own(worker);
     float* const w = v + x_floats;
     float* const m = w + dy_floats;
-    for (int64_t item = begin; item < end; item++) {
-      const int64_t part = item / k_chunks, k = item % k_chunks * k_chunk;
-      const int64_t columns = Min(k_chunk, shape.k - k);
-      const int64_t until = Min(grid.count, (part + 1) * plan.part);
-      float* const to = plan.parts > 1 ? partial + part * filter : df;
-      bool add = plan.parts == 1 && accumulate;
-      for (int64_t first = part * plan.part; first < until; first += plan.tiles, add = true) {
-        const int64_t count = Min(plan.tiles, until - first);
-        simd::WinogradLoad load;
-        const TileSource gradient{dy + k, shape.oh(), shape.ow(),          shape.k,
-                                  0,      0,          simd::kWinogradTile, scratch.shared()};
-        load.channels = columns;
-        load.to = w;
-        load.to_tile = dy_tile;
-        load.to_point = dy_point;
-        LoadTiles(kernels.load_gradient, gradient, grid, first, count, &load);
-        for (int64_t c = 0; c < shape.c; c += kChunk) {
-          const TileSource input{x + c,
-                                 shape.h,
-                                 shape.w,
-                                 shape.c,
-                                 shape.pad,
-                                 shape.pad,
-                                 simd::kWinogradInput,
-                                 scratch.shared()};
-          load.channels = Min(kChunk, shape.c - c);
-          load.to = v;
-          load.to_tile = x_tile;
-          load.to_point = x_point;
-          LoadTiles(kernels.load_input, input, grid, first, count, &load);
-          const int64_t channels = load.channels, runs = CeilDiv(channels, rows);
-          for (int64_t column = 0; column < columns; column += panel) {
-            for (int64_t run = 0; run < runs; run++) {
-              const int64_t row = channels * run / runs;
-              simd::WinogradGemm gemm;
-              gemm.a = v + row;
-              gemm.a_row = x_tile;
-              gemm.a_point = x_point;
-              gemm.b = w + column;
-              gemm.b_step = dy_tile;
-              gemm.b_point = dy_point;
-              gemm.c = m;
-              gemm.c_row = panel;
-              gemm.c_point = m_point;
-              gemm.rows = channels * (run + 1) / runs - row;
-              gemm.steps = count;
-              gemm.vecs = columns - column <= kernels.lanes ? 1 : kWinogradVecs;
-              gemm.turned = true;
-              gemm.accumulate = false;
-              kernels.gemm(gemm);
-              simd::WinogradFilterStore store;
-              store.from_point = m_point;
-              store.df_s = int64_t{shape.c} * shape.k;
-              store.df_r = 3 * store.df_s;
-              store.columns = Min(panel, columns - column);
-              store.accumulate = add;
-              for (int64_t i = 0; i < gemm.rows; i++) {
-                store.from = m + i * panel;
-                store.df = to + (c + row + i) * shape.k + k + column;
-                kernels.store_filter(store);
-              }
+    const int64_t part = item / k_chunks, k = item % k_chunks * k_chunk;
+    const int64_t columns = Min(k_chunk, shape.k - k);
+    const int64_t until = Min(grid.count, (part + 1) * plan.part);
+    float* const to = plan.parts > 1 ? partial + part * filter : df;
+    bool add = plan.parts == 1 && accumulate;
+    for (int64_t first = part * plan.part; first < until; first += plan.tiles, add = true) {
+      const int64_t count = Min(plan.tiles, until - first);
+      simd::WinogradLoad load;
+      const TileSource gradient{dy + k, shape.oh(), shape.ow(),          shape.k,
+                                0,      0,          simd::kWinogradTile, scratch.shared()};
+      load.channels = columns;
+      load.to = w;
+      load.to_tile = dy_tile;
+      load.to_point = dy_point;
+      LoadTiles(kernels.load_gradient, gradient, grid, first, count, &load);
+      for (int64_t c = 0; c < shape.c; c += kChunk) {
+        const TileSource input{
+            x + c,           shape.h, shape.w, shape.c, shape.pad, shape.pad, simd::kWinogradInput,
+            scratch.shared()};
+        load.channels = Min(kChunk, shape.c - c);
+        load.to = v;
+        load.to_tile = x_tile;
+        load.to_point = x_point;
+        LoadTiles(kernels.load_input, input, grid, first, count, &load);
+        const int64_t channels = load.channels, runs = CeilDiv(channels, rows);
+        for (int64_t column = 0; column < columns; column += panel) {
+          for (int64_t run = 0; run < runs; run++) {
+            const int64_t row = channels * run / runs;
+            simd::WinogradGemm gemm;
+            gemm.a = v + row;
+            gemm.a_row = x_tile;
+            gemm.a_point = x_point;
+            gemm.b = w + column;
+            gemm.b_step = dy_tile;
+            gemm.b_point = dy_point;
+            gemm.c = m;
+            gemm.c_row = panel;
+            gemm.c_point = m_point;
+            gemm.rows = channels * (run + 1) / runs - row;
+            gemm.steps = count;
+            gemm.vecs = columns - column <= kernels.lanes ? 1 : kWinogradVecs;
+            gemm.turned = true;
+            gemm.accumulate = false;
+            kernels.gemm(gemm);
+            simd::WinogradFilterStore store;
+            store.from_point = m_point;
+            store.df_s = int64_t{shape.c} * shape.k;
+            store.df_r = 3 * store.df_s;
+            store.columns = Min(panel, columns - column);
+            store.accumulate = add;
+            for (int64_t i = 0; i < gemm.rows; i++) {
+              store.from = m + i * panel;
+              store.df = to + (c + row + i) * shape.k + k + column;
+              kernels.store_filter(store);
             }
           }
         }
@@ -147,8 +145,9 @@ void WinogradBackwardFilter(const ConvShape& shape, const float* x, const float*
   });
   if (plan.parts == 1) return;
   const simd::ConvKernels& dense = simd::ConvKernelsFor(ActiveTarget());
-  const int64_t grain = Max(1024, CeilDiv(filter, 4 * int64_t{pool.size()}) / 16 * 16);
-  pool.ParallelFor(filter, grain, [&](int64_t begin, int64_t end, int) {
+  const int64_t slices = Min(CeilDiv(filter, 1024), 4 * int64_t{pool.size()});
+  ForEachNear(pool, slices, nothing, [&](int64_t i, int) {
+    const int64_t begin = filter * i / slices, end = filter * (i + 1) / slices;
     dense.add_parts(df + begin, partial + begin, filter, static_cast<int>(plan.parts), end - begin,
                     accumulate);
   });
