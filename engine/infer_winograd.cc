@@ -16,11 +16,15 @@ using simd::kWinogradVecs;
 // does not stay there, which is read once for each block.
 constexpr int64_t kBlockFloats = 32 * 1024, kHeavyBlockFloats = 96 * 1024;
 constexpr int64_t kHeavyFloats = 128 * 1024;
+// Tiles worth a task.
+constexpr int64_t kTaskTiles = 4;
+// Filters that several threads had better not each read from beyond the third-level cache.
+constexpr int64_t kSharedFloats = 1024 * 1024;
 
 // --- Whether it pays: cycles of one multiply-add of 16 lanes ---
 
-// Of a tile of 16 channels, from engine/conv_winograd_cost.cc; of a floats read from a second-level
-// cache, from a third, from memory (95 and 20 GB/s at 4 GHz, a core's share).
+// Of a tile of 16 channels, from engine/conv_winograd_cost.cc; of a float read from a second-level
+// cache, from a third, from memory (a core's share of 190, 95 and 24 GB/s at 4 GHz).
 constexpr double kLoadTile = 260, kStoreTile = 200;
 constexpr double kNearCycle = 1.0 / 12, kFarCycle = 1.0 / 6, kMemoryCycle = 1.0 / 1.5;
 constexpr double kFarFloats = 2 * 1024 * 1024;
@@ -32,18 +36,22 @@ double ReadCycles(double floats) {
   return floats * (floats <= kFarFloats ? kFarCycle : kMemoryCycle);
 }
 
+double Larger(double a, double b) { return a > b ? a : b; }
+
 bool Pays(const Extent& in, const Extent& out) {
   const double c = in.c, k = out.c;
+  // Filters are read while earlier ones multiply.
   const double direct =
-      1.1 * static_cast<double>(out.pixels()) * 9 * c * k / 16 + ReadCycles(9 * c * k);
+      Larger(1.1 * static_cast<double>(out.pixels()) * 9 * c * k / 16, ReadCycles(9 * c * k));
   const conv::TileGrid grid(1, out.h, out.w);
   const double tiles = static_cast<double>(grid.count);
   const double in16 = static_cast<double>(CeilDiv(in.c, 16));
   const double out16 = static_cast<double>(CeilDiv(out.c, 16));
   // Register tiles of few rows wait for the latency of their chains.
   const double rows = static_cast<double>(Max(grid.count, 4));
-  const double winograd = tiles * (in16 * kLoadTile + out16 * kStoreTile) +
-                          1.2 * kWinogradPoints * rows * c * out16 + ReadCycles(36 * c * k);
+  const double transforms = tiles * (in16 * kLoadTile + out16 * kStoreTile);
+  const double winograd =
+      transforms + Larger(1.2 * kWinogradPoints * rows * c * out16, ReadCycles(36 * c * k));
   return kGain * winograd < direct;
 }
 
@@ -69,29 +77,34 @@ class WinogradStep : public Step {
     block_ = Max(1, room / most) * most;
   }
 
-  // With several threads a heavy filter is split by panels, the inputs transformed before.
+  // With several threads a filter that no cache holds is split by panels, the inputs transformed
+  // before.
   int phases(int threads) const override { return ByPanels(threads) ? 2 : 1; }
   int64_t tasks(int phase, int threads) const override {
     if (threads == 1) return 1;
     const int64_t wanted = int64_t{threads} * kTasksPerThread;
     const int64_t tiles = Grid(1).count;
-    if (!ByPanels(threads)) return Min(wanted, CeilDiv(tiles, 4));
+    if (FewTiles(threads)) return Min(threads, plan_.panels);
+    if (!ByPanels(threads)) return Min(wanted, CeilDiv(tiles, kTaskTiles));
     return phase == 0 ? Min(threads, tiles) : Min(wanted, plan_.panels);
   }
   int64_t weight_floats() const override { return packed_.size() + bias_.size(); }
   int64_t scratch_floats() const override {
-    return kWinogradPoints * (InputPoint(block_) +
-                              Max(ProductPoint(block_), heavy_ ? ProductPoint(Grid(1).count) : 0));
+    return kWinogradPoints *
+           (InputPoint(block_) + Max(ProductPoint(block_), plan_.floats() > kSharedFloats
+                                                               ? ProductPoint(Grid(1).count)
+                                                               : 0));
   }
   int64_t shared_floats(int) const override {
-    return heavy_ ? kWinogradPoints * InputPoint(Grid(1).count) : 0;
+    return plan_.floats() > kSharedFloats ? kWinogradPoints * InputPoint(Grid(1).count) : 0;
   }
 
   void Run(const Work& work, int phase, int64_t task) const override {
     const int64_t count = tasks(phase, work.threads);
     const conv::TileGrid grid = Grid(work.images);
-    int64_t first = grid.count * task / count;
-    const int64_t last = grid.count * (task + 1) / count;
+    const bool few = FewTiles(work.threads);
+    int64_t first = few ? 0 : grid.count * task / count;
+    const int64_t last = few ? grid.count : grid.count * (task + 1) / count;
     if (ByPanels(work.threads)) {
       const int64_t point = InputPoint(grid.count);
       if (phase == 0)
@@ -106,7 +119,9 @@ class WinogradStep : public Step {
     for (; first < last; first += block) {
       const int64_t tiles = Min(block, last - first);
       Load(work, grid, first, tiles, work.scratch, point);
-      for (int p = 0; p < plan_.panels; p++) {
+      const int64_t p_first = few ? plan_.panels * task / count : 0;
+      const int64_t p_last = few ? plan_.panels * (task + 1) / count : plan_.panels;
+      for (int p = static_cast<int>(p_first); p < p_last; p++) {
         Panel(work, grid, p, first, tiles, work.scratch, point,
               work.scratch + kWinogradPoints * point);
       }
@@ -115,7 +130,15 @@ class WinogradStep : public Step {
 
  private:
   conv::TileGrid Grid(int images) const { return conv::TileGrid(images, out_.h, out_.w); }
-  bool ByPanels(int threads) const { return threads > 1 && heavy_ && plan_.panels >= threads; }
+  bool ByPanels(int threads) const {
+    return threads > 1 && plan_.floats() > kSharedFloats && plan_.panels >= threads;
+  }
+  // Fewer tiles than threads can share: each takes panels, and transforms all inputs itself.
+  bool FewTiles(int threads) const {
+    const int64_t tiles = Grid(1).count;
+    return threads > 1 && !ByPanels(threads) && tiles < kTaskTiles * threads && tiles <= block_ &&
+           plan_.panels > 1;
+  }
   int64_t InputPoint(int64_t tiles) const { return conv::PointFloats(tiles * tile_floats_); }
   int64_t ProductPoint(int64_t tiles) const { return conv::PointFloats(tiles * plan_.Width(0)); }
 

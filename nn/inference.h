@@ -18,7 +18,8 @@ namespace rhnas::nn {
 class InferencePlan {
  public:
   // Reads the weights and running statistics of `path`. REQUIRES: a path of net.space() with a
-  // classifier as its last block, or without any.
+  // classifier as its last block, or without any. For the active target (engine/cpu.h), which must
+  // be the same when it runs.
   InferencePlan(Supernet& net, const Genotype& path);
 
   // images [n,H,W,C] -> logits [n,classes], for any n. A warm run allocates nothing; the same bits

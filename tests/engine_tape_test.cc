@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/infer.h"
 #include "engine/ops.h"
 #include "engine/optimizer.h"
 #include "engine/random.h"
@@ -116,6 +117,48 @@ TEST(Tape, AWarmStepAllocatesNothing) {
     EXPECT_EQ(g_allocations - before, 20) << threads << " threads";
     EXPECT_EQ(tape.arena().block_allocations(), blocks);
   }
+}
+
+// Every kind of step of a compiled network, for one image and for many.
+TEST(Tape, AWarmInferenceAllocatesNothing) {
+  constexpr int kSide = 16, kMost = 9, kClasses = 5;
+  std::vector<float> weights(3 * 3 * 48 * 48), images(kMost * kSide * kSide * 3);
+  std::vector<float> out(kMost * kClasses);
+  Rng rng(1);
+  for (float& w : weights) w = 0.1f * rng.Normal();
+  for (float& x : images) x = rng.Normal();
+  const auto conv = [&](int k, int size, int stride, int groups) {
+    InferConv layer;
+    layer.k = k;
+    layer.r = layer.s = size;
+    layer.stride = stride;
+    layer.pad = size / 2;
+    layer.groups = groups;
+    layer.activation = Activation::kRelu;
+    layer.filter = layer.bias = weights.data();
+    return layer;
+  };
+  InferProgram program(kSide, kSide, 3);
+  const auto stem = program.Conv(InferProgram::kImage, conv(16, 3, 1, 1));
+  const auto block = program.Conv(stem, conv(16, 3, 1, 1), stem);
+  const InferConv expand = conv(48, 1, 1, 1), project = conv(16, 1, 1, 1);
+  const auto mb = program.Bottleneck(block, &expand, conv(48, 5, 1, 48), &project, block);
+  const auto pooled = program.MaxPool(mb, 3, 2, 1);
+  const auto shortcut = program.Subsample(pooled, 2, 24);
+  program.Classifier(program.Conv(pooled, conv(24, 3, 2, 1), shortcut), weights.data(),
+                     weights.data(), kClasses);
+  program.Finish();
+  for (int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    program.Run(images.data(), 1, out.data(), pool);
+    const int64_t before = g_allocations;
+    for (int images_now : {1, 2, kMost, 1}) {
+      program.Run(images.data(), images_now, out.data(), pool);
+    }
+    EXPECT_EQ(g_allocations - before, 0) << threads << " threads";
+  }
+  EXPECT_GT(program.weight_bytes(), 0);
+  EXPECT_GT(program.work_bytes(3), program.work_bytes(1));
 }
 
 // A policy-gradient step, whose every operation is small.

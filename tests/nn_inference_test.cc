@@ -214,6 +214,40 @@ TEST(NnInference, Bands) {
   }
 }
 
+// 3x3 filters whose transforms several threads share by panels, and planes of few tiles.
+TEST(NnInference, Winograd) {
+  Block residual = MakeBlock(BlockKind::kResidual, 3, Activation::kRelu6);
+  CheckBlock(residual, 176, 176, 14, 1, "filters beyond the caches");
+  CheckBlock(residual, 40, 72, 8, 1, "few tiles");
+  CheckBlock(residual, 64, 64, 17, 2, "ragged tiles");
+}
+
+// AVX2, AVX-512 and NEON give the same bits; the baseline without fused multiply-add its own.
+TEST(NnInference, TargetsAgree) {
+  const engine::Target before = engine::ActiveTarget();
+  for (const char* text :
+       {"resnet20", "fbnet-c@cifar,w0.5", "tiny:k5_e3,k3_e1_g2,k3_e1_g2,k5_e3,k3_e1_g2,k3_e6"}) {
+    const Network network = *ParseNetwork(text);
+    Supernet net(network.space, Rng(1));
+    Scramble(net, network.genotype);
+    const std::vector<float> images = Images(network.space, 3);
+    std::vector<float> fused;
+    for (engine::Target target : engine::SupportedTargets()) {
+      ASSERT_TRUE(engine::SetTarget(engine::TargetName(target)).ok());
+      ThreadPool pool(2);
+      const InferencePlan plan(net, network.genotype);
+      std::vector<float> got(static_cast<size_t>(3 * network.space.classes));
+      plan.Run(images.data(), 3, got.data(), pool);
+      ExpectClose(got, Reference(net, network.genotype, images, 3), text);
+      if (target == engine::Target::kBaseline) continue;
+      if (fused.empty()) fused = got;
+      EXPECT_EQ(std::memcmp(got.data(), fused.data(), got.size() * sizeof(float)), 0)
+          << text << " on " << engine::TargetName(target);
+    }
+  }
+  ASSERT_TRUE(engine::SetTarget(engine::TargetName(before)).ok());
+}
+
 // A plan is what the weights were when it was made.
 TEST(NnInference, ReadsTheWeightsOnce) {
   const Network network = *ParseNetwork("tiny:k3_e3,k3_e3,k3_e3,skip,k3_e3,k3_e3");
