@@ -8,11 +8,13 @@ namespace {
 constexpr int kChannelQuantum = 32;
 // Output pixels of a chunk at least, chunks at most.
 constexpr int64_t kChunkPixels = 256, kMaxChunks = 32;
-// Floats of x and dy that one kernel call reads; fewer where they come from beyond the second-level
-// cache, to be fetched while the call before runs.
-constexpr int64_t kCallFloats = 64 * 1024, kFetchedCallFloats = 32 * 1024;
-// x and dy of more floats than this are fetched early: they do not stay in a second-level cache.
-constexpr int64_t kFetchFloats = 128 * 1024;
+// Floats of x and dy that one kernel call reads: few enough pages for the first level of address
+// translation, several rows. Fewer where they are fetched while the call before runs, so that two
+// calls have room in a second-level cache.
+constexpr int64_t kCallFloats = 128 * 1024, kFetchedCallFloats = 64 * 1024;
+// x and dy of more floats than this may come from memory and are fetched, but not where rows are so
+// long that a call has fewer than kFetchRows: there the machine's own fetching is as good.
+constexpr int64_t kFetchFloats = 1024 * 1024, kFetchRows = 4;
 
 }  // namespace
 
@@ -34,16 +36,22 @@ void FilterGradientDepthwise(const FilterGradient& job, const simd::DepthwiseKer
   const int64_t channel_block =
       Min(channels, CeilDiv(CeilDiv(channels, splits), kChannelQuantum) * kChannelQuantum);
   const int64_t channel_blocks = CeilDiv(channels, channel_block);
-  const bool big =
-      job.images * (int64_t{job.h} * job.w + int64_t{job.out_h} * job.out_w) * channels >
-      kFetchFloats;
-  const int64_t call_floats = big ? kFetchedCallFloats : kCallFloats;
   const int64_t x_row_floats = job.w * channel_block, dy_row_floats = job.out_w * channel_block;
+  const int64_t row_floats = job.stride * x_row_floats + dy_row_floats;
+  const bool fetch = channel_blocks == 1 && rows * row_floats > kFetchFloats &&
+                     kFetchRows * row_floats <= kFetchedCallFloats;
+  const int64_t call_floats = fetch ? kFetchedCallFloats : kCallFloats;
   const int64_t image_floats = job.h * x_row_floats + job.out_h * dy_row_floats;
   const int64_t image_block = Max(1, call_floats / image_floats);
   const int64_t halo = Max(0, job.r - job.stride) * x_row_floats;
   const int64_t row_block =
       Max(1, (call_floats - halo) / (job.stride * x_row_floats + dy_row_floats));
+  // Rows of x, counted through all images, that the output rows up to one have read.
+  const auto read = [&](int64_t row) {
+    const int64_t image = row / job.out_h, first = row % job.out_h;
+    const int64_t top = first * job.stride - job.pad + Max(0, job.r - job.stride);
+    return image * job.h + (first == 0 ? 0 : Max(0, Min(job.h, top)));
+  };
   const Scratch scratch(pool, chunks > 1 ? chunks * filter : 0, 0);
   float* const partial = scratch.shared();
   pool.ParallelFor(chunks * channel_blocks, 1, [&](int64_t begin, int64_t end, int) {
@@ -79,12 +87,12 @@ void FilterGradientDepthwise(const FilterGradient& job, const simd::DepthwiseKer
         args.taps = job.r;
         args.channels = static_cast<int>(Min(channel_block, channels - channel));
         args.next_x = args.next_dy = nullptr;
-        if (big) {
-          const int64_t below = top + args.height * job.stride + Max(0, job.r - job.stride);
-          args.next_dy = job.dy + until * job.out_w * channels;
-          args.next_x =
-              job.x + (args.height == job.out_h ? (image + args.images) * args.x_image
-                                                : image * args.x_image + below * args.x_row);
+        if (fetch) {
+          const int64_t after = Min(rows, until + until - row);
+          args.next_dy = job.dy + until * args.dy_row;
+          args.next_dy_floats = (after - until) * args.dy_row;
+          args.next_x = job.x + read(until) * args.x_row;
+          args.next_x_floats = (read(after) - read(until)) * args.x_row;
         }
         args.accumulate = accumulate;
         for (int p = 0; p < pass_count; p++) {

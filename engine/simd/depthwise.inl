@@ -185,7 +185,8 @@ RHNAS_INLINE int FullVector(const DepthwiseBandArgs& args, int channel) {
 template <int kTaps, int kStride>
 static void DepthwiseBandKernel(const DepthwiseBandArgs& args) {
   const int strips = (args.width + 7) / 8;
-  DepthwiseFetch fetch = StartFetch(args, strips);
+  const int64_t rows = int64_t{args.height} * strips * ((args.channels + kLanes - 1) / kLanes);
+  DepthwiseFetch fetch = StartFetch(args.next_x, args.next_x_floats, rows);
   for (int group = 0; group < args.channels; group += kChannelGroup) {
     const int until = group + kChannelGroup < args.channels ? group + kChannelGroup : args.channels;
     for (int strip = 0, column = 0; strip < strips; strip++) {

@@ -75,7 +75,8 @@ template <int kTaps, int kOdd>
 static void SpreadBand(const DepthwiseBandArgs& args, int shift) {
   // Strips of an even number of columns, all but the last.
   const int strips = (args.width + 7) / 8, pairs = (args.width + 1) / 2;
-  DepthwiseFetch fetch = StartFetch(args, strips);
+  const int64_t rows = int64_t{args.height} * strips * ((args.channels + kLanes - 1) / kLanes);
+  DepthwiseFetch fetch = StartFetch(args.next_x, args.next_x_floats, rows);
   for (int group = 0; group < args.channels; group += kChannelGroup) {
     const int until = group + kChannelGroup < args.channels ? group + kChannelGroup : args.channels;
     for (int strip = 0, pair = 0; strip < strips; strip++) {

@@ -77,8 +77,10 @@ struct DepthwiseFilterArgs {
   int64_t df_row, df_tap;
   int taps;  // filter rows
   int channels;
-  const float* next_x;  // what the next call will read, to be fetched early; or null
+  // What the next call will read, to be fetched meanwhile; or null.
+  const float* next_x;
   const float* next_dy;
+  int64_t next_x_floats = 0, next_dy_floats = 0;
   bool accumulate;
 };
 
