@@ -110,29 +110,36 @@ int64_t PackedFilter::floats() const {
 
 void PackPanel(const PackedFilter& plan, int p, const float* f, const FilterStrides& strides,
                int first, int last, float* to) {
+  const int64_t row = int64_t{plan.s} * plan.channels * plan.PanelAt(p).width;
+  for (int r = first; r < last; r++, to += row) {
+    PackPanelRow(plan, p, f + r * strides.r, strides, 0, plan.channels, to);
+  }
+}
+
+void PackPanelRow(const PackedFilter& plan, int p, const float* f, const FilterStrides& strides,
+                  int first, int last, float* to) {
   const PackedFilter::Panel panel = plan.PanelAt(p);
   const int64_t columns = Min(panel.width, plan.columns - panel.column);
-  const int64_t channels = plan.channels;
-  for (int r = first; r < last; r++) {
-    for (int s = 0; s < plan.s; s++, to += channels * panel.width) {
-      const float* const from = f + r * strides.r + s * strides.s + panel.column * strides.column;
-      if (strides.column == 1) {
-        plan.kernels->copy_rows(from, strides.channel, channels, columns, to, panel.width);
-        continue;
-      }
-      if (strides.channel == 1) {
-        plan.kernels->transpose(from, strides.column, columns, channels, to, panel.width);
-      } else {
-        for (int64_t channel = 0; channel < channels; channel++) {
-          for (int64_t i = 0; i < columns; i++) {
-            to[channel * panel.width + i] = from[channel * strides.channel + i * strides.column];
-          }
+  const int64_t channels = last - first;
+  f += first * strides.channel + panel.column * strides.column;
+  to += int64_t{first} * panel.width;
+  for (int s = 0; s < plan.s; s++, f += strides.s, to += plan.channels * int64_t{panel.width}) {
+    if (strides.column == 1) {
+      plan.kernels->copy_rows(f, strides.channel, channels, columns, to, panel.width);
+      continue;
+    }
+    if (strides.channel == 1) {
+      plan.kernels->transpose(f, strides.column, columns, channels, to, panel.width);
+    } else {
+      for (int64_t channel = 0; channel < channels; channel++) {
+        for (int64_t i = 0; i < columns; i++) {
+          to[channel * panel.width + i] = f[channel * strides.channel + i * strides.column];
         }
       }
-      if (columns == panel.width) continue;
-      for (int64_t channel = 0; channel < channels; channel++) {
-        for (int64_t i = columns; i < panel.width; i++) to[channel * panel.width + i] = 0;
-      }
+    }
+    if (columns == panel.width) continue;
+    for (int64_t channel = 0; channel < channels; channel++) {
+      for (int64_t i = columns; i < panel.width; i++) to[channel * panel.width + i] = 0;
     }
   }
 }

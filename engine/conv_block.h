@@ -56,6 +56,11 @@ void PackFilter(const PackedFilter& plan, const float* from, const FilterStrides
 void PackPanel(const PackedFilter& plan, int panel, const float* from, const FilterStrides& strides,
                int first, int last, float* to);
 
+// Only channels [first, last) of one filter row of one panel; `from` and `to` are where that row
+// has its channel 0.
+void PackPanelRow(const PackedFilter& plan, int panel, const float* from,
+                  const FilterStrides& strides, int first, int last, float* to);
+
 // Runs of pixels: y[i][j][column] (+)= sum over r, s, channel of
 //   x[i * stride + r][j * stride + s][channel] * f[r][s][channel][column]
 // for i < rows, j < pixels. There is no padding: the rows of x have their halo. Strides in floats.

@@ -21,8 +21,8 @@ constexpr int64_t kLineFloats = 16;
 constexpr int64_t kBlockFloats = 32 * 1024, kPanelFloats = 48 * 1024;
 // Below this many multiply-adds a task costs less than handing it out.
 constexpr int64_t kTaskMacs = 64 * 1024;
-// Filters packed by one task at least.
-constexpr int64_t kPackFloats = 16 * 1024;
+// Filters packed by one task.
+constexpr int64_t kPackFloats = 4 * 1024;
 // Of the next tile's rows, to fetch each reduction step: a line, more than a tile uses.
 constexpr int64_t kAheadFloats = 16;
 constexpr int64_t kInPlacePixels = 16;
@@ -79,10 +79,12 @@ void CorrelatePanels(const Correlation& job, const PackedFilter& plan, ThreadPoo
   const auto rows_at_once = [&](const Panel& panel) {
     return static_cast<int>(Max(1, Min(job.r, kPanelFloats / (filter_row * panel.width))));
   };
-  // Filters of whole panels are read in place when so few pixels use them that packing costs more.
+  // Filters of whole panels are read in place when so few pixels use them that packing costs more,
+  // and when one panel takes whole rows: those are packed as they are.
   const bool in_place = job.f_column == 1 && job.f_s == job.channels * job.f_channel &&
                         job.f_r == job.s * job.f_s &&
-                        int64_t{job.images} * job.out_h * job.out_w < kInPlacePixels;
+                        (int64_t{job.images} * job.out_h * job.out_w < kInPlacePixels ||
+                         (plan.panels == 1 && job.f_channel == plan.PanelAt(0).width));
   const auto is_packed = [&](const Panel& panel) {
     return !in_place || panel.half || panel.last != plan.kernels->lanes;
   };
@@ -95,19 +97,25 @@ void CorrelatePanels(const Correlation& job, const PackedFilter& plan, ThreadPoo
   const Scratch scratch(pool, pack_late ? 0 : filter_floats, copy_floats + late_floats);
   float* const packed = scratch.shared();
   if (!pack_late) {
-    const int64_t grain = Max(1, kPackFloats / (filter_row * plan.PanelAt(0).width));
-    pool.ParallelFor(
-        int64_t{job.groups} * plan.panels * job.r, grain, [&](int64_t begin, int64_t end, int) {
-          for (int64_t i = begin; i < end; i++) {
-            const int r = static_cast<int>(i % job.r);
-            const int p = static_cast<int>(i / job.r % plan.panels);
-            const Panel panel = plan.PanelAt(p);
-            const int64_t group = i / job.r / plan.panels;
-            if (!is_packed(panel)) continue;
-            PackPanel(plan, p, job.f + group * job.f_group, strides, r, r + 1,
-                      packed + group * group_floats + panel.offset + r * filter_row * panel.width);
-          }
-        });
+    // A filter row of a panel in pieces of channels.
+    const int64_t pieces =
+        threads == 1 ? 1
+                     : Max(1, Min(job.channels, filter_row * plan.PanelAt(0).width / kPackFloats));
+    pool.ParallelFor(int64_t{job.groups} * plan.panels * job.r * pieces, 1,
+                     [&](int64_t begin, int64_t end, int) {
+                       for (int64_t i = begin; i < end; i++) {
+                         const int64_t piece = i % pieces, r = i / pieces % job.r;
+                         const int p = static_cast<int>(i / pieces / job.r % plan.panels);
+                         const int64_t group = i / pieces / job.r / plan.panels;
+                         const Panel panel = plan.PanelAt(p);
+                         if (!is_packed(panel)) continue;
+                         PackPanelRow(plan, p, job.f + group * job.f_group + r * job.f_r, strides,
+                                      static_cast<int>(job.channels * piece / pieces),
+                                      static_cast<int>(job.channels * (piece + 1) / pieces),
+                                      packed + group * group_floats + panel.offset +
+                                          r * filter_row * panel.width);
+                       }
+                     });
   }
 
   pool.ParallelFor(blocks * parts, 1, [&](int64_t begin, int64_t end, int worker) {

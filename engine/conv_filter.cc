@@ -33,6 +33,7 @@ struct Plan {
   int vecs, half;  // of the widest panel
   int panels;
   int all_vecs, all_half, last;
+  int64_t rows;  // of the gradient in a panel
 };
 
 // The width of a panel of columns for tiles of `rows` rows: the fewest register loads per
@@ -89,7 +90,8 @@ Plan MakePlan(const FilterGradient& job, const simd::ConvKernels& kernels) {
     plan.block = plan.block / job.out_h * job.out_h;
   }
   plan.chunks = CeilDiv(plan.units, plan.chunk);
-  PlanColumns(job.columns, plan.thin ? job.s * job.channels : job.channels, kernels, &plan);
+  plan.rows = plan.thin ? job.s * job.channels : job.channels;
+  PlanColumns(job.columns, plan.rows, kernels, &plan);
   return plan;
 }
 
@@ -101,25 +103,25 @@ struct PanelTask {
   const Plan* plan;
   int group, r, panel;
   float* df;
-  // Register tiles of this worker over a block, and how many of them come before this panel.
-  int64_t tiles, tiles_before;
+  // Register tiles of the panel that are this worker's; of all panels, how many are, and how many
+  // of them come before.
+  int64_t first_tile, last_tile, tiles, tiles_before;
 };
 
-int PanelRows(const Plan& plan, int panel, const simd::ConvKernels& kernels) {
-  const int from = plan.all_vecs * panel / plan.panels;
-  const int vecs = plan.all_vecs * (panel + 1) / plan.panels - from;
-  return kernels.outer_rows[vecs][panel == plan.panels - 1 ? plan.all_half : 0];
+int64_t PanelTiles(const Plan& plan, int64_t panel, const simd::ConvKernels& kernels) {
+  const int64_t from = plan.all_vecs * panel / plan.panels;
+  const int64_t vecs = plan.all_vecs * (panel + 1) / plan.panels - from;
+  return CeilDiv(plan.rows, kernels.outer_rows[vecs][panel == plan.panels - 1 ? plan.all_half : 0]);
 }
 
-simd::OuterArgs PanelArgs(const PanelTask& task, int64_t rows) {
+simd::OuterArgs PanelArgs(const PanelTask& task) {
   const Plan& plan = *task.plan;
   const int from = plan.all_vecs * task.panel / plan.panels;
-  const bool is_last = task.panel == plan.panels - 1;
-  const int most = PanelRows(plan, task.panel, *task.kernels);
   simd::OuterArgs args;
-  args.rows = rows;
-  args.tile_rows = static_cast<int>(CeilDiv(rows, CeilDiv(rows, most)));
-  args.last = is_last ? plan.last : task.kernels->lanes;
+  args.rows = plan.rows;
+  args.tile_rows =
+      static_cast<int>(CeilDiv(plan.rows, PanelTiles(plan, task.panel, *task.kernels)));
+  args.last = task.panel == plan.panels - 1 ? plan.last : task.kernels->lanes;
   args.b_step = int64_t{task.job->columns} * task.job->groups;
   args.c_row = args.b_step;
   args.c = task.df + task.group * task.job->columns + from * task.kernels->lanes;
@@ -127,11 +129,16 @@ simd::OuterArgs PanelArgs(const PanelTask& task, int64_t rows) {
   return args;
 }
 
-void RunPanel(const PanelTask& task, const simd::OuterArgs& args) {
+void RunPanel(const PanelTask& task, simd::OuterArgs args) {
   const Plan& plan = *task.plan;
   const int vecs =
       plan.all_vecs * (task.panel + 1) / plan.panels - plan.all_vecs * task.panel / plan.panels;
   const int half = task.panel == plan.panels - 1 ? plan.all_half : 0;
+  const int64_t first = task.first_tile * args.tile_rows;
+  args.rows = Min(args.rows, task.last_tile * args.tile_rows) - first;
+  if (args.rows <= 0) return;
+  args.a += first;
+  args.c += first * args.c_row;
   task.kernels->outer[vecs][half](args);
 }
 
@@ -139,7 +146,7 @@ void RunPanel(const PanelTask& task, const simd::OuterArgs& args) {
 // tiles walk through pixels in steps that no hardware foresees.
 void FlatBlock(const PanelTask& task, Range range, Range next, bool accumulate) {
   const FilterGradient& job = *task.job;
-  simd::OuterArgs args = PanelArgs(task, job.channels);
+  simd::OuterArgs args = PanelArgs(task);
   const int64_t pixel = int64_t{job.channels} * job.groups;
   args.a_image = args.a_outer = args.b_image = args.b_outer = 0;
   args.images = args.outer = 1;
@@ -176,7 +183,7 @@ void RowsBlock(const PanelTask& task, Range range, bool accumulate) {
   const int i_low = static_cast<int>(Max(first, low(task.r)));
   const int i_high = static_cast<int>(Min(until, high(task.r, job.h, job.out_h)));
   for (int s = 0; s < job.s; s++) {
-    simd::OuterArgs args = PanelArgs(task, job.channels);
+    simd::OuterArgs args = PanelArgs(task);
     const int j_low = low(s);
     const int j_high = static_cast<int>(Max(j_low, high(s, job.w, job.out_w)));
     args.images = images;
@@ -203,7 +210,7 @@ void RowsBlock(const PanelTask& task, Range range, bool accumulate) {
 void ThinBlock(const PanelTask& task, Range range, const float* copy, int copy_width,
                bool accumulate) {
   const FilterGradient& job = *task.job;
-  simd::OuterArgs args = PanelArgs(task, int64_t{job.s} * job.channels);
+  simd::OuterArgs args = PanelArgs(task);
   args.images = 1;
   args.outer = static_cast<int>(range.end - range.begin);
   args.steps = job.out_w;
@@ -237,10 +244,14 @@ void FilterGradientDense(const FilterGradient& given, const simd::ConvKernels& k
     job.dy = scratch.shared();
   }
 
-  // Panels of all groups and filter rows, split into `parts` when the chunks are too few.
+  // Register tiles of all panels, groups and filter rows, split into `parts` when the chunks are
+  // too few.
   const int64_t panels = int64_t{plan.panels} * job.groups * job.r;
+  int64_t tiles = 0;
+  for (int p = 0; p < plan.panels; p++) tiles += PanelTiles(plan, p, kernels);
+  tiles *= int64_t{job.groups} * job.r;
   const int64_t threads = pool.size();
-  const int64_t parts = threads == 1 ? 1 : Max(1, Min(panels, CeilDiv(4 * threads, plan.chunks)));
+  const int64_t parts = threads == 1 ? 1 : Max(1, Min(tiles, CeilDiv(4 * threads, plan.chunks)));
   pool.ParallelFor(plan.chunks * parts, 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t item = begin; item < end; item++) {
       const int64_t chunk = item / parts, part = item % parts;
@@ -266,19 +277,22 @@ void FilterGradientDense(const FilterGradient& given, const simd::ConvKernels& k
                      static_cast<int>(range.end - unit - 1) * job.stride + job.r, copy_width, to);
           copy = to;
         }
-        PanelTask task{&job, &kernels, &plan, 0, 0, 0, df, 0, 0};
-        const int64_t p_begin = panels * part / parts, p_end = panels * (part + 1) / parts;
-        const auto tiles_of = [&](int64_t p) {
-          return CeilDiv(job.channels, PanelRows(plan, static_cast<int>(p % plan.panels), kernels));
-        };
-        for (int64_t p = p_begin; p < p_end; p++) task.tiles += tiles_of(p);
-        for (int64_t p = p_begin; p < p_end; p++) {
+        PanelTask task{&job, &kernels, &plan, 0, 0, 0, df, 0, 0, 0, 0};
+        const int64_t from = tiles * part / parts, until = tiles * (part + 1) / parts;
+        task.tiles = until - from;
+        int64_t before = 0;  // tiles of the panels before p, whoever's
+        for (int64_t p = 0; p < panels && before < until; p++) {
+          const int64_t of_panel = PanelTiles(plan, p % plan.panels, kernels);
+          task.first_tile = Max(0, from - before);
+          task.last_tile = Min(of_panel, until - before);
+          before += of_panel;
+          if (task.first_tile >= task.last_tile) continue;
           task.panel = static_cast<int>(p % plan.panels);
           task.group = static_cast<int>(p / plan.panels % job.groups);
           task.r = static_cast<int>(p / plan.panels / job.groups);
           if (plan.flat) {
             FlatBlock(task, range, {range.end, Min(last, range.end + plan.block)}, accumulate);
-            task.tiles_before += tiles_of(p);
+            task.tiles_before += task.last_tile - task.first_tile;
           } else if (plan.thin) {
             ThinBlock(task, range, copy, copy_width, accumulate);
           } else {
