@@ -130,7 +130,14 @@ RHNAS_INLINE Vec Sqrt(Vec v) {
   return v;
 }
 #endif
-RHNAS_INLINE Vec LoadPartial(const float* p, int64_t count) {
+// The baseline calls them: its branches in every place that has a tail would be a tenth of the
+// program, and it is there to run everywhere, not to be fast.
+#if RHNAS_SIMD_FUSED
+#define RHNAS_TAIL_INLINE RHNAS_INLINE
+#else
+#define RHNAS_TAIL_INLINE static inline RHNAS_NOINLINE
+#endif
+RHNAS_TAIL_INLINE Vec LoadPartial(const float* p, int64_t count) {
   float lanes[4] = {0, 0, 0, 0};
   if (count >= 4) return Load(p);
   if (count > 0) lanes[0] = p[0];
@@ -138,12 +145,14 @@ RHNAS_INLINE Vec LoadPartial(const float* p, int64_t count) {
   if (count > 2) lanes[2] = p[2];
   return Load(lanes);
 }
-RHNAS_INLINE void StorePartial(float* p, Vec v, int64_t count) {
+RHNAS_TAIL_INLINE void StorePartial(float* p, Vec v, int64_t count) {
   if (count >= 4) return Store(p, v);
   if (count > 0) p[0] = v[0];
   if (count > 1) p[1] = v[1];
   if (count > 2) p[2] = v[2];
 }
+
+#undef RHNAS_TAIL_INLINE
 
 #endif
 
