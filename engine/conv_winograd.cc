@@ -30,8 +30,9 @@ constexpr int64_t kHeavyFloats = 128 * 1024;
 constexpr int64_t kHeavySteps = 64;
 // Reduction steps of a panel that are transformed in one go.
 constexpr int64_t kPackSteps = 16;
-// Filters of up to this many floats each worker transforms for itself: with the 40 ns that a line
-// from another core costs, sharing the work takes longer up to some ten threads.
+// Filters of up to this many floats each worker transforms for itself. Measured with 2 cores of Zen
+// 4: a line that another core holds costs some 30 ns to write again, so that sharing the work would
+// take longer up to some ten threads.
 constexpr int64_t kOwnFilterFloats = 1024 * 1024;
 
 // A filter as a correlation sees it: f[r * f_r + s * f_s + channel * f_channel + column *
@@ -191,13 +192,11 @@ void RunLight(const WinogradFilter& plan, const float* packed, const FilterView&
     packed = to;
   }
   const int64_t filter_at = Max(turned_floats, v_floats + m_floats);
-  const auto prepare = [&](int worker) {
-    float* const own = scratch.Own(worker);
-    if (own_filter) PackOwn(plan, view, own, own + filter_at);
-  };
-  ForEachNear(pool, blocks, prepare, [&](int64_t b, int worker) {
+  FirstTask first_task;
+  pool.ParallelFor(blocks, 1, [&](int64_t b, int64_t, int worker) {
     float* const v = scratch.Own(worker);
     float* const m = v + v_floats;
+    if (own_filter && first_task(worker)) PackOwn(plan, view, v, v + filter_at);
     const float* const filter = own_filter ? v + filter_at : packed;
     const int64_t first = b * block, count = Min(block, grid.count - first);
     LoadInputs(plan, grid, source, first, count, v, v_point, tile_floats);
@@ -234,15 +233,16 @@ void RunHeavy(const WinogradFilter& plan, const FilterView& view, const Winograd
   const Scratch scratch(pool, ZerosFloats(plan),
                         v_floats + m_floats + u_floats + TurnedFloats(view, kHeavySteps, width));
   const TileSource source = SourceOf(plan, job, scratch.shared());
-  // Every worker transforms all inputs for itself: cheaper than to fetch them from others.
-  const auto prepare = [&](int worker) {
-    LoadInputs(plan, grid, source, 0, grid.count, scratch.Own(worker), v_point, tile_floats);
-  };
-  ForEachNear(pool, plan.panels, prepare, [&](int64_t item, int worker) {
+  FirstTask first_task;
+  pool.ParallelFor(plan.panels, 1, [&](int64_t item, int64_t, int worker) {
     const int panel = static_cast<int>(item);
     float* const v = scratch.Own(worker);
     float* const m = v + v_floats;
     float* const u = m + m_floats;
+    // Every worker transforms all inputs for itself: cheaper than to fetch them from others.
+    if (first_task(worker)) {
+      LoadInputs(plan, grid, source, 0, grid.count, v, v_point, tile_floats);
+    }
     for (int64_t first = 0; first < plan.channels; first += kHeavySteps) {
       simd::WinogradGemm gemm;
       gemm.steps = Min(kHeavySteps, plan.channels - first);

@@ -105,8 +105,7 @@ void WinogradBackwardFilter(const ConvShape& shape, const float* x, const float*
   std::memset(scratch.shared(), 0, static_cast<size_t>(zeros_floats) * sizeof(float));
   float* const partial = scratch.shared() + zeros_floats;
 
-  const auto nothing = [](int) {};
-  ForEachNear(pool, plan.parts * c_chunks, nothing, [&](int64_t item, int worker) {
+  pool.ParallelFor(plan.parts * c_chunks, 1, [&](int64_t item, int64_t, int worker) {
     float* const v = scratch.Own(worker);
     float* const w = v + x_floats;
     float* const m = w + dy_floats;
@@ -167,7 +166,7 @@ void WinogradBackwardFilter(const ConvShape& shape, const float* x, const float*
   if (plan.parts == 1) return;
   const simd::ConvKernels& dense = simd::ConvKernelsFor(ActiveTarget());
   const int64_t slices = Max(1, Min(tap / 256, pool.size()));
-  ForEachNear(pool, 9 * slices, nothing, [&](int64_t item, int) {
+  pool.ParallelFor(9 * slices, 1, [&](int64_t item, int64_t, int) {
     const int64_t t = item / slices, i = item % slices;
     const int64_t begin = tap * i / slices, end = tap * (i + 1) / slices;
     dense.add_parts(df + t * tap + begin, partial + t * partial_tap + begin, partial_floats,

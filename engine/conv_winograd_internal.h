@@ -1,7 +1,6 @@
 // What the parts of Winograd convolution share; see engine/conv_winograd.h.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "engine/conv_internal.h"
@@ -71,36 +70,20 @@ inline void LoadTiles(void (*kernel)(const simd::WinogradLoad&), const TileSourc
 // that 36 points spread over all sets of the first-level cache.
 inline int64_t PointFloats(int64_t floats) { return (CeilDiv(floats, 16) | 1) * 16; }
 
-// Calls item(i, worker) for all i below `items`, each once, and prepare(worker) before a worker's
-// first. Each worker begins with a share of its own, the same in every call, and helps the others
-// after that: what it wrote in the last call is then still in its caches. Lines that another core
-// wrote cost some 40 ns each (measured, 2 cores of Zen 4), which halves the gain of a second one.
-template <typename Prepare, typename Item>
-void ForEachNear(ThreadPool& pool, int64_t items, const Prepare& prepare, const Item& item) {
-  struct alignas(64) Share {
-    std::atomic<int64_t> next{0};
-    int64_t end = 0;
-  };
-  constexpr int kMost = 32;
-  Share shares[kMost];
-  const int count = static_cast<int>(Min(Min(pool.size(), kMost), items));
-  for (int i = 0; i < count; i++) {
-    shares[i].next.store(items * i / count, std::memory_order_relaxed);
-    shares[i].end = items * (i + 1) / count;
+// What each worker does before its first task of a call.
+class FirstTask {
+ public:
+  // True once for each worker (always for those beyond the first few hundred).
+  bool operator()(int worker) {
+    if (worker >= kWorkers) return true;
+    const bool first = !seen_[worker];
+    seen_[worker] = true;
+    return first;
   }
-  pool.ParallelFor(count, 1, [&](int64_t, int64_t, int worker) {
-    bool prepared = false;
-    for (int turn = 0; turn < count; turn++) {
-      Share& share = shares[(worker + turn) % count];
-      for (;;) {
-        const int64_t i = share.next.fetch_add(1, std::memory_order_relaxed);
-        if (i >= share.end) break;
-        if (!prepared) prepare(worker);
-        prepared = true;
-        item(i, worker);
-      }
-    }
-  });
-}
+
+ private:
+  static constexpr int kWorkers = 256;
+  bool seen_[kWorkers] = {};
+};
 
 }  // namespace rhnas::engine::conv
