@@ -18,10 +18,10 @@ RHNAS_INLINE void TransformInput(const Vec* d, Vec* v) {
   const Vec even_a = Fma(Broadcast(-kB2), d[2], d[4]), odd_a = Fma(Broadcast(-kB2), d[1], d[3]);
   const Vec even_b = Fma(Broadcast(-kA2), d[2], d[4]), odd_b = Fma(Broadcast(-kA2), d[1], d[3]);
   v[0] = Fma(Broadcast(kProduct), d[0], Fma(Broadcast(-kSum), d[2], d[4]));
-  v[1] = Fma(Broadcast(kA), odd_a, even_a);
-  v[2] = Fma(Broadcast(-kA), odd_a, even_a);
-  v[3] = Fma(Broadcast(kB), odd_b, even_b);
-  v[4] = Fma(Broadcast(-kB), odd_b, even_b);
+  v[1] = even_a + Broadcast(kA) * odd_a;
+  v[2] = even_a - Broadcast(kA) * odd_a;
+  v[3] = even_b + Broadcast(kB) * odd_b;
+  v[4] = even_b - Broadcast(kB) * odd_b;
   v[5] = Fma(Broadcast(kProduct), d[1], Fma(Broadcast(-kSum), d[3], d[5]));
 }
 
@@ -30,10 +30,10 @@ RHNAS_INLINE void TransformGradient(const Vec* d, Vec* v) {
   const Vec even_a = Fma(Broadcast(kA2), d[2], d[0]), odd_a = Fma(Broadcast(kA2), d[3], d[1]);
   const Vec even_b = Fma(Broadcast(kB2), d[2], d[0]), odd_b = Fma(Broadcast(kB2), d[3], d[1]);
   v[0] = d[0];
-  v[1] = Fma(Broadcast(kA), odd_a, even_a);
-  v[2] = Fma(Broadcast(-kA), odd_a, even_a);
-  v[3] = Fma(Broadcast(kB), odd_b, even_b);
-  v[4] = Fma(Broadcast(-kB), odd_b, even_b);
+  v[1] = even_a + Broadcast(kA) * odd_a;
+  v[2] = even_a - Broadcast(kA) * odd_a;
+  v[3] = even_b + Broadcast(kB) * odd_b;
+  v[4] = even_b - Broadcast(kB) * odd_b;
   v[5] = d[3];
 }
 
