@@ -23,9 +23,36 @@ struct Images {
   int halo;      // rows of the source that a band reads beyond its share of them
 };
 
-template <typename Rows>
-void RunBands(const DepthwiseBand& image, const Images& images, ThreadPool& pool,
-              const Rows& rows) {
+void RunBand(const DepthwiseBand& band, bool backward, const simd::DepthwiseKernels& kernels) {
+  if (backward) {
+    DepthwiseBackwardRows(band, kernels);
+  } else {
+    DepthwiseForwardRows(band, kernels);
+  }
+}
+
+// A band from copies of its source, some channels after the others.
+void RunPacked(const DepthwiseBand& whole, bool backward, const simd::DepthwiseKernels& kernels,
+               float* packed) {
+  const DepthwiseRows rows = SourceRows(whole, backward);
+  DepthwiseBand band = whole;
+  band.from = packed;
+  band.from_first = rows.first;
+  band.from_pixel = kPackedPixel;
+  band.from_row = band.from_width * band.from_pixel;
+  for (int channel = 0; channel < whole.channels; channel += kPackedChannels) {
+    band.channels = static_cast<int>(Min(kPackedChannels, whole.channels - channel));
+    PackPixels(whole.from + rows.first * whole.from_row + channel, whole.from_pixel,
+               int64_t{rows.until - rows.first} * whole.from_width, band.channels, packed);
+    band.f = whole.f + channel;
+    band.to = whole.to + channel;
+    RunBand(band, backward, kernels);
+    band.next_from = nullptr;  // once is enough
+  }
+}
+
+void RunBands(const DepthwiseBand& image, const Images& images, bool backward,
+              const simd::DepthwiseKernels& kernels, ThreadPool& pool) {
   const int64_t from_image = images.from_height * image.from_row;
   const int64_t to_image = images.to_height * image.to_row;
   const int64_t wanted = CeilDiv(int64_t{16} * pool.size(), images.count);
@@ -45,8 +72,15 @@ void RunBands(const DepthwiseBand& image, const Images& images, ThreadPool& pool
             : images.to_height * part / bands * images.from_height / images.to_height + images.halo;
     return index * images.from_height + Min(first, images.from_height);
   };
+  // Of the source, what the outputs of 8 columns share.
+  const int64_t columns = backward ? 7 / image.stride + image.s : 7 * image.stride + image.s;
+  const bool packed = PixelsCollide(image.channels, image.r * columns);
+  const int64_t band_rows = images.to_height / bands + 1;
+  const int64_t source_rows =
+      Min(images.from_height, (backward ? band_rows : band_rows * image.stride) + image.r);
+  const Scratch scratch(pool, 0, packed ? source_rows * image.from_width * kPackedPixel : 0);
   const int64_t grain = Max(1, kTaskMacs / Max(1, images.macs / bands));
-  pool.ParallelFor(images.count * bands, grain, [&](int64_t begin, int64_t end, int) {
+  pool.ParallelFor(images.count * bands, grain, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t task = begin; task < end; task++) {
       const int64_t index = task / bands, part = task % bands;
       DepthwiseBand band = image;
@@ -59,7 +93,11 @@ void RunBands(const DepthwiseBand& image, const Images& images, ThreadPool& pool
         band.next_from = image.from + from * image.from_row;
         band.next_from_floats = (read(task + 2) - from) * image.from_row;
       }
-      rows(band);
+      if (packed) {
+        RunPacked(band, backward, kernels, scratch.Own(worker));
+      } else {
+        RunBand(band, backward, kernels);
+      }
     }
   });
 }
@@ -99,8 +137,7 @@ void DepthwiseForward(const ConvShape& shape, const float* x, const float* f, fl
   const Images images = {shape.n, shape.h, shape.oh(),
                          shape.output_size() / shape.n * (1 + shape.r * shape.s),
                          shape.r - 1 - shape.pad};
-  RunBands(band, images, pool,
-           [&](const DepthwiseBand& part) { DepthwiseForwardRows(part, kernels); });
+  RunBands(band, images, false, kernels, pool);
 }
 
 void DepthwiseBackwardData(const ConvShape& shape, const float* dy, const float* f, float* dx,
@@ -121,8 +158,7 @@ void DepthwiseBackwardData(const ConvShape& shape, const float* dy, const float*
   const Images images = {shape.n, shape.oh(), shape.h,
                          (shape.input_size() + shape.output_size() * shape.r * shape.s) / shape.n,
                          shape.pad / shape.stride};
-  RunBands(band, images, pool,
-           [&](const DepthwiseBand& part) { DepthwiseBackwardRows(part, kernels); });
+  RunBands(band, images, true, kernels, pool);
 }
 
 }  // namespace rhnas::engine::conv

@@ -53,6 +53,12 @@ struct DepthwiseBand {
   float high_value = std::numeric_limits<float>::infinity();
 };
 
+// The rows of `from` that a band needs.
+struct DepthwiseRows {
+  int first, until;
+};
+DepthwiseRows SourceRows(const DepthwiseBand& band, bool backward);
+
 // REQUIRES (both): s <= kMaxDepthwiseWidth; all rows of `from` inside the image that the band needs
 // are there.
 void DepthwiseForwardRows(const DepthwiseBand& band, const simd::DepthwiseKernels& kernels);

@@ -16,6 +16,35 @@ constexpr int64_t kCallFloats = 128 * 1024, kFetchedCallFloats = 64 * 1024;
 // long that a call has fewer than kFetchRows: there the machine's own fetching is as good.
 constexpr int64_t kFetchFloats = 1024 * 1024, kFetchRows = 4;
 
+// A call for rows of one image from copies of them, some channels after the others.
+void FilterPacked(const simd::DepthwiseFilterArgs& whole, const TapPass& pass,
+                  const simd::DepthwiseKernels& kernels, float* memory) {
+  simd::DepthwiseFilterArgs args = whole;
+  const int64_t low = Max(0, whole.row_low);
+  const int64_t high =
+      Min(whole.row_high, int64_t{whole.height - 1} * whole.row_stride + whole.taps);
+  const int64_t columns = whole.high - whole.low;
+  args.x_pixel = args.dy_pixel = kPackedPixel;
+  args.x_row = columns * kPackedPixel;
+  args.dy_row = whole.width * args.dy_pixel;
+  float* const dy = memory;
+  float* const x = memory + whole.height * args.dy_row;
+  args.dy = dy;
+  args.x = x - low * args.x_row - whole.low * args.x_pixel;
+  for (int channel = 0; channel < whole.channels; channel += kPackedChannels) {
+    args.channels = static_cast<int>(Min(kPackedChannels, whole.channels - channel));
+    for (int64_t row = low; row < high; row++) {
+      PackPixels(whole.x + row * whole.x_row + whole.low * whole.x_pixel + channel, whole.x_pixel,
+                 columns, args.channels, x + (row - low) * args.x_row);
+    }
+    PackPixels(whole.dy + channel, whole.dy_pixel, whole.height * int64_t{whole.width},
+               args.channels, dy);
+    args.df = whole.df + channel;
+    kernels.filter[pass.taps][pass.stride](args);
+    args.next_x = args.next_dy = nullptr;  // once is enough
+  }
+}
+
 }  // namespace
 
 void FilterGradientDepthwise(const FilterGradient& job, const simd::DepthwiseKernels& kernels,
@@ -52,9 +81,14 @@ void FilterGradientDepthwise(const FilterGradient& job, const simd::DepthwiseKer
     const int64_t top = first * job.stride - job.pad + Max(0, job.r - job.stride);
     return image * job.h + (first == 0 ? 0 : Max(0, Min(job.h, top)));
   };
-  const Scratch scratch(pool, chunks > 1 ? chunks * filter : 0, 0);
+  // An output row comes back to the rows of x of the one before.
+  const bool packed = pass_count == 1 && PixelsCollide(channels, job.r * job.w + job.out_w);
+  const int64_t packed_rows = Min(row_block, job.out_h) * job.stride + job.r;
+  const int64_t packed_floats =
+      (packed_rows * job.w + Min(row_block, job.out_h) * job.out_w) * kPackedPixel;
+  const Scratch scratch(pool, chunks > 1 ? chunks * filter : 0, packed ? packed_floats : 0);
   float* const partial = scratch.shared();
-  pool.ParallelFor(chunks * channel_blocks, 1, [&](int64_t begin, int64_t end, int) {
+  pool.ParallelFor(chunks * channel_blocks, 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t item = begin; item < end; item++) {
       const int64_t part = item / channel_blocks, channel = item % channel_blocks * channel_block;
       float* const df = (chunks > 1 ? partial + part * filter : job.df) + channel;
@@ -67,7 +101,7 @@ void FilterGradientDepthwise(const FilterGradient& job, const simd::DepthwiseKer
         simd::DepthwiseFilterArgs args;
         args.height = static_cast<int>(until - row);
         args.images = 1;
-        if (args.height == job.out_h) {
+        if (args.height == job.out_h && !packed) {
           args.images = static_cast<int>(Min(image_block, (last - row) / job.out_h));
           until = row + int64_t{args.images} * job.out_h;
         }
@@ -104,7 +138,11 @@ void FilterGradientDepthwise(const FilterGradient& job, const simd::DepthwiseKer
           args.low = inside.low;
           args.high = inside.high;
           args.df = df + pass.first * channels;
-          kernels.filter[pass.taps][pass.stride](args);
+          if (packed) {
+            FilterPacked(args, pass, kernels, scratch.Own(worker));
+          } else {
+            kernels.filter[pass.taps][pass.stride](args);
+          }
         }
         accumulate = true;
         row = until;

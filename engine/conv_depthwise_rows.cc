@@ -4,6 +4,9 @@
 // The source is read in place. Filters wider than the widest kernel, and strides above two, are
 // taken apart by columns of taps, each pass adding to the one before.
 #include "engine/conv_depthwise.h"
+
+#include <cstring>
+
 #include "engine/conv_internal.h"
 
 namespace rhnas::engine::conv {
@@ -74,6 +77,41 @@ void BackwardTaps(const DepthwiseBand& band, const simd::DepthwiseKernels& kerne
 }
 
 }  // namespace
+
+bool PixelsCollide(int64_t channels, int64_t lines) {
+  // 64 sets of 8 lines, as in most machines. Copying pays from two sets a pixel position on.
+  constexpr int64_t kLineFloats = 16, kSets = 64, kWays = 8;
+  if (channels % kLineFloats != 0) return false;
+  int64_t step = channels / kLineFloats, shared = 1;
+  while (step % 2 == 0 && shared < kSets) {
+    step /= 2;
+    shared *= 2;
+  }
+  return shared >= kSets / 2 && lines > kWays * kSets / shared;
+}
+
+void PackPixels(const float* from, int64_t from_pixel, int64_t pixels, int64_t channels,
+                float* to) {
+  for (int64_t i = 0; i < pixels; i++) {
+    std::memcpy(to + i * kPackedPixel, from + i * from_pixel,
+                static_cast<size_t>(channels) * sizeof(float));
+  }
+}
+
+DepthwiseRows SourceRows(const DepthwiseBand& band, bool backward) {
+  const int last = band.first + band.rows - 1;
+  DepthwiseRows rows;
+  if (backward) {
+    rows.first = UpDiv(band.first + band.pad - band.r + 1, band.stride);
+    rows.until = FloorDiv(last + band.pad, band.stride) + 1;
+  } else {
+    rows.first = band.first * band.stride - band.pad;
+    rows.until = last * band.stride - band.pad + band.r;
+  }
+  rows.first = static_cast<int>(Max(0, Min(rows.first, band.from_height)));
+  rows.until = static_cast<int>(Max(rows.first, Min(rows.until, band.from_height)));
+  return rows;
+}
 
 void DepthwiseForwardRows(const DepthwiseBand& band, const simd::DepthwiseKernels& kernels) {
   TapPass passes[kMaxDepthwiseWidth];

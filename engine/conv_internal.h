@@ -104,6 +104,15 @@ inline ColumnRange InsideColumns(int start, int pixels, int w) {
   return inside;
 }
 
+// Pixels whose distance is a multiple of a large power of two share few sets of a first-level
+// cache. True where `lines` of them, one of each pixel that a kernel comes back to, do not stay
+// there; then their channels are copied to a block of kPackedChannels a pixel, kPackedPixel floats
+// from pixel to pixel, an odd number of lines.
+constexpr int kPackedChannels = 64, kPackedPixel = kPackedChannels + 16;
+bool PixelsCollide(int64_t channels, int64_t lines);
+// `channels` floats of each of `pixels` pixels.
+void PackPixels(const float* from, int64_t from_pixel, int64_t pixels, int64_t channels, float* to);
+
 // Scratch of one call: a part that all workers see and a part of each worker's own, all reserved
 // before the work starts, so that a warm call allocates nothing whoever gets which block.
 class Scratch {

@@ -260,6 +260,22 @@ TEST_F(ConvTest, DepthwiseOdd) {
   CheckShape(Make(3, 4, 4, 130, 130, 7, 1, 3, 130), one, three);
 }
 
+// Pixels that share sets of the cache: their channels are copied.
+TEST_F(ConvTest, DepthwisePacked) {
+  ThreadPool one(1), three(3);
+  CheckShape(Make(2, 6, 5, 512, 512, 3, 1, 1, 512), one, three);
+  CheckShape(Make(1, 9, 8, 512, 512, 5, 2, 2, 512), one, three);
+  CheckShape(Make(1, 7, 4, 1536, 1536, 3, 2, 0, 1536), one, three);
+  CheckShape(Make(1, 20, 19, 512, 512, 3, 1, 1, 512), one, three);
+}
+
+// Big enough to be fetched in bands while the band before is worked on.
+TEST_F(ConvTest, DepthwiseFetched) {
+  ThreadPool one(1), three(3);
+  CheckShape(Make(6, 40, 41, 72, 72, 3, 1, 1, 72), one, three);
+  CheckShape(Make(5, 56, 51, 80, 80, 5, 2, 2, 80), one, three);
+}
+
 TEST_F(ConvTest, Grouped) {
   ThreadPool one(1), three(3);
   CheckShape(Make(2, 6, 5, 16, 16, 1, 1, 0, 2), one, three);

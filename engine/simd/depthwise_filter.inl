@@ -63,6 +63,8 @@ RHNAS_NOINLINE static void DepthwiseFilterRows(const DepthwiseFilterArgs& args, 
       const float* dy = args.dy + image * args.dy_image + i * args.dy_row + channel;
       int low = args.low, high = args.high, left = args.width;
       constexpr bool kWide = !kPartial && kRows * kTaps + 10 <= kRegisters;
+      // Channels that do not fill a vector: few widths, to keep the code small.
+      constexpr int kFour = kPartial && kLanes < 8 ? 1 : 4, kTwo = kPartial ? 1 : 2;
       while (left > 0) {
         int width = 1;
         if (kWide && left >= 7) {
@@ -75,14 +77,14 @@ RHNAS_NOINLINE static void DepthwiseFilterRows(const DepthwiseFilterArgs& args, 
             DepthwiseFilterTile<kTaps, kStride, kRows, kWide ? 8 : 1, kPartial>(
                 args, acc, x, dy, inside, low, high, lanes);
           }
-        } else if (!kPartial && left >= 4) {
+        } else if (kFour == 4 && left >= 4) {
           width = 4;
-          DepthwiseFilterTile<kTaps, kStride, kRows, kPartial ? 1 : 4, kPartial>(
-              args, acc, x, dy, inside, low, high, lanes);
-        } else if (!kPartial && left >= 2) {
+          DepthwiseFilterTile<kTaps, kStride, kRows, kFour, kPartial>(args, acc, x, dy, inside, low,
+                                                                      high, lanes);
+        } else if (kTwo == 2 && left >= 2) {
           width = 2;
-          DepthwiseFilterTile<kTaps, kStride, kRows, kPartial ? 1 : 2, kPartial>(
-              args, acc, x, dy, inside, low, high, lanes);
+          DepthwiseFilterTile<kTaps, kStride, kRows, kTwo, kPartial>(args, acc, x, dy, inside, low,
+                                                                     high, lanes);
         } else {
           DepthwiseFilterTile<kTaps, kStride, kRows, 1, kPartial>(args, acc, x, dy, inside, low,
                                                                   high, lanes);
@@ -105,7 +107,7 @@ RHNAS_NOINLINE static void DepthwiseFilterRows(const DepthwiseFilterArgs& args, 
 }
 
 // Accumulators for as many filter rows at a time as the registers hold beside 4 outputs and a
-// column; one row for the channels that do not fill a vector.
+// column; with narrow vectors one row for the channels that do not fill one.
 template <int kTaps, int kStride>
 static void DepthwiseFilter(const DepthwiseFilterArgs& args) {
   constexpr int kFit = (kRegisters - 5) / kTaps;
@@ -121,7 +123,8 @@ static void DepthwiseFilter(const DepthwiseFilterArgs& args) {
     }
   }
   if (channel == args.channels) return;
-  for (int first = 0; first < args.taps; first++) {
-    DepthwiseFilterRows<kTaps, kStride, 1, true>(args, first, channel, fetch);
+  constexpr int kPartialRows = kLanes < 8 ? 1 : kRows;
+  for (int first = 0; first < args.taps; first += kPartialRows) {
+    DepthwiseFilterRows<kTaps, kStride, kPartialRows, true>(args, first, channel, fetch);
   }
 }
