@@ -34,17 +34,20 @@ struct GradTarget {
   internal::GradientPartials partials{};  // of the source's norm; unused without one
 };
 
-// A convolution of n images; pointwise: r = s = stride = 1, pad 0. k == c where depthwise.
+// kPlain: any convolution, normalised and summed in passes of their own.
+enum class Kind { kPlain, kPointwise, kDepthwise };
+
+// A convolution of n images.
 struct LinkShape {
   int n = 1, h = 1, w = 1, c = 1, k = 1;
-  int r = 1, s = 1, stride = 1, pad = 0;
-  bool depthwise = false;
+  int r = 1, s = 1, stride = 1, pad = 0, groups = 1;
+  Kind kind = Kind::kPlain;
 
   int oh() const { return (h + 2 * pad - r) / stride + 1; }
   int ow() const { return (w + 2 * pad - s) / stride + 1; }
   int64_t pixels_in() const { return int64_t{n} * h * w; }
   int64_t pixels_out() const { return int64_t{n} * oh() * ow(); }
-  int64_t filter_size() const { return int64_t{r} * s * (depthwise ? 1 : c) * k; }
+  int64_t filter_size() const { return int64_t{r} * s * (c / groups) * k; }
 };
 
 // Chunks that a forward pass takes the moments of its output by, and how many a backward pass has
@@ -54,19 +57,24 @@ int64_t GradientChunks(const LinkShape& shape);
 
 // y = conv(z, filter), and the moments of y.
 void Forward(const LinkShape& shape, const Source& x, const float* filter, float* y,
-             const internal::MomentPartials& moments, ThreadPool& pool);
+             const internal::MomentPartials& moments, Tape& tape);
 
 // dfilter += z^T dy (null: not wanted), dz of the source = dy filter^T, and the sums for the
 // source's normalisation.
 void Backward(const LinkShape& shape, const Source& x, const GradSource& dy, const float* filter,
-              const GradTarget& dx, float* dfilter, ThreadPool& pool);
+              const GradTarget& dx, float* dfilter, Tape& tape);
 
-// The operation itself, whatever the sizes. REQUIRES: CanFuse; the last link without activation
-// where residual.
-bool CanFuse(const Tape& tape, Var x, const ConvLink* links, int count);
-Var Fused(Tape& tape, Var x, const ConvLink* links, int count, bool residual);
+// The operation itself, with the passes asked for where they fit. REQUIRES: CanChain.
+enum class Passes { kAsTheyPay, kFused, kPlain };
+bool CanChain(const Tape& tape, Var x, const ConvLink* links, int count, Var residual);
+Var Run(Tape& tape, Var x, const ConvLink* links, int count, Var residual, Passes passes);
 
-// --- The two kinds (chain_pointwise.cc, chain_depthwise.cc) ---
+// --- The kinds (chain_plain.cc, chain_pointwise.cc, chain_depthwise.cc) ---
+// What these leave in the arena of the tape is the caller's to release.
+void PlainForward(const LinkShape& shape, const Source& x, const float* filter, float* y,
+                  const internal::MomentPartials& moments, Tape& tape);
+void PlainBackward(const LinkShape& shape, const Source& x, const GradSource& dy,
+                   const float* filter, const GradTarget& dx, float* dfilter, Tape& tape);
 int64_t PointwiseBlock(const LinkShape& shape, bool backward);
 void PointwiseForward(const LinkShape& shape, const Source& x, const float* filter, float* y,
                       const internal::MomentPartials& moments, ThreadPool& pool);

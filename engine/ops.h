@@ -76,12 +76,12 @@ struct ConvLink {
   float *running_mean = nullptr, *running_var = nullptr;
   BatchNormOptions norm;
 };
-// The links one after the other, and `+ x` at the end where residual (then shapes must be equal):
-// a MobileNetV2 block (Sandler et al., CVPR 2018, figure 4). The same as Conv2d and BatchNorm link
-// by link; but in training, where every link is pointwise or depthwise and the tensors are larger
-// than a cache, normalised values are never stored: each convolution normalises what it reads,
-// block by block, and takes the moments of what it writes.
-Var ConvChain(Tape& tape, Var x, const ConvLink* links, int count, bool residual);
+// The links one after the other; with a residual (of the result's shape) the last is BatchNormAdd:
+// a block of MobileNetV2 (Sandler et al., CVPR 2018, figure 4) or of ResNet. The same as operations
+// of their own, but in training normalised values are not stored, and pointwise and depthwise links
+// over tensors larger than a cache normalise what they read, block by block, and take the moments
+// of what they write.
+Var ConvChain(Tape& tape, Var x, const ConvLink* links, int count, Var residual = {});
 
 // --- Over the last dimension: x [.., C] ---
 // mask (optional): rows x C bytes or C bytes broadcast, 0 forbids. Softmax gives a forbidden entry

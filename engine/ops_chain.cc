@@ -6,21 +6,28 @@
 // reads it twice, and writes and reads one gradient of its size. The barrier that batch statistics
 // are, over the whole batch, stands between two passes; everything else is inside one
 // (engine/chain_internal.h).
+#include <algorithm>
+
 #include "engine/chain_internal.h"
 #include "engine/ops.h"
 #include "engine/ops_internal.h"
 
 namespace rhnas::engine {
 
+using chain::Kind;
 using chain::LinkShape;
+using chain::Passes;
 
 namespace {
 
-// Floats of the widest tensor from which fusing pays: below, everything stays in the second and
+// Floats of the wider side from which a fused pass pays: below, everything stays in the second and
 // third cache between two passes anyway.
 constexpr int64_t kFusedFloats = 256 * 1024;
 // Depthwise passes share out whole images.
 constexpr int kFewestImages = 8;
+// Where the outputs inside a chain take 24 MiB and more together, they are computed again on the
+// way back: a twentieth of the time of a MobileNetV2 step for a third of its memory.
+constexpr int64_t kKeptFloats = 6 * 1024 * 1024;
 
 // Shape of a link that reads `in`.
 LinkShape ShapeOf(const Tape& tape, const Shape& in, const ConvLink& link) {
@@ -35,32 +42,41 @@ LinkShape ShapeOf(const Tape& tape, const Shape& in, const ConvLink& link) {
   shape.s = filter.dim[1];
   shape.stride = link.conv.stride;
   shape.pad = link.conv.pad;
-  shape.depthwise = link.conv.groups > 1;
+  shape.groups = link.conv.groups;
   return shape;
 }
 
-bool CanFuse(const Tape& tape, const LinkShape& shape, const ConvLink& link) {
-  if (!link.norm.training || tape.shape(link.filter).rank != 4 || shape.n < 1) return false;
-  if (link.conv.groups == 1) {
-    return shape.r == 1 && shape.s == 1 && shape.stride == 1 && shape.pad == 0 &&
-           tape.shape(link.filter).dim[2] == shape.c;
+bool Fits(const Tape& tape, const LinkShape& shape, const ConvLink& link) {
+  return shape.stride >= 1 && shape.pad >= 0 && shape.groups >= 1 && shape.c % shape.groups == 0 &&
+         shape.k % shape.groups == 0 && tape.shape(link.filter).dim[2] == shape.c / shape.groups &&
+         shape.h + 2 * shape.pad >= shape.r && shape.w + 2 * shape.pad >= shape.s;
+}
+
+Kind KindOf(const LinkShape& shape, Passes passes) {
+  const bool large =
+      std::max(shape.pixels_in() * shape.c, shape.pixels_out() * shape.k) >= kFusedFloats;
+  if (passes == Passes::kPlain || (passes == Passes::kAsTheyPay && !large)) return Kind::kPlain;
+  if (shape.groups == 1) {
+    const bool pointwise = shape.r == 1 && shape.s == 1 && shape.stride == 1 && shape.pad == 0;
+    return pointwise ? Kind::kPointwise : Kind::kPlain;
   }
-  return link.conv.groups == shape.c && shape.k == shape.c && shape.r == shape.s &&
-         (shape.s == 3 || shape.s == 5 || shape.s == 7) && shape.stride >= 1 && shape.stride <= 2 &&
-         shape.pad >= 0 && shape.pad < shape.s && shape.oh() >= 1 && shape.ow() >= 1;
+  const bool kernel = shape.r == shape.s && (shape.s == 3 || shape.s == 5 || shape.s == 7) &&
+                      shape.stride <= 2 && shape.pad < shape.s;
+  const bool shared = passes == Passes::kFused || shape.n >= kFewestImages;
+  const bool depthwise = shape.groups == shape.c && shape.k == shape.c;
+  return depthwise && kernel && shared ? Kind::kDepthwise : Kind::kPlain;
 }
 
 // What the backward pass needs, in the arena.
 struct SavedLink {
   Var filter, gamma, beta;
   LinkShape shape;
-  float* y;
+  float* y;  // null: to be computed again
   internal::Normalization norm;
 };
 struct Saved {
-  Var x, out;
+  Var x, residual, out;
   int count;
-  bool residual;
   SavedLink* links;
 };
 
@@ -78,8 +94,49 @@ internal::GradientPartials NewPartials(Arena& arena, int64_t chunks, int c) {
   return {arena.Floats(chunks * c), arena.Floats(chunks * c)};
 }
 
-// dy of the last link's normalisation, from the gradient of the chain's result.
-chain::GradSource LastGradient(Tape& tape, const SavedLink& link, const float* dout) {
+// Runs link i; the moments of its output stay in the arena.
+internal::MomentPartials RunLink(Tape& tape, const Saved& saved, int i) {
+  const SavedLink& link = saved.links[i];
+  const internal::Chunking chunking = chain::MomentChunks(link.shape);
+  const internal::MomentPartials moments = internal::NewMomentPartials(
+      tape.arena().Floats(internal::MomentFloats(chunking, link.shape.k)), chunking, link.shape.k);
+  chain::Forward(link.shape, SourceOf(tape, saved, i), tape.value(link.filter), link.y, moments,
+                 tape);
+  return moments;
+}
+
+// The gradient that reaches the last link's normalisation before any activation of its own: that
+// of the result, through the activation after a residual sum, whose other term gets it too.
+const float* PassResidual(Tape& tape, const Saved& saved, Activation activation) {
+  const float* const dout = tape.grad(saved.out);
+  if (!saved.residual.valid()) return dout;
+  const int64_t size = tape.shape(saved.out).size();
+  const auto& kernels = simd::Elementwise();
+  bool fresh = false;
+  float* const dresidual = tape.AccumulateGrad(saved.residual, &fresh);
+  if (activation == Activation::kNone) {
+    if (dresidual == nullptr) return dout;
+    internal::ForElements(tape, size, [&](int64_t i, int64_t n) {
+      kernels.scale(dout + i, 1, dresidual + i, n, !fresh);
+    });
+    return dout;
+  }
+  const bool shares = dresidual != nullptr && fresh;
+  float* const g = shares ? dresidual : tape.arena().Floats(size);
+  const float* const out = tape.value(saved.out);
+  internal::ForElements(tape, size, [&](int64_t i, int64_t n) {
+    kernels.unary_backward[static_cast<int>(activation)](out + i, out + i, dout + i, g + i, n,
+                                                         false);
+    if (dresidual != nullptr && !shares) kernels.add(dresidual + i, g + i, dresidual + i, n);
+  });
+  return g;
+}
+
+// dy of the last link's normalisation.
+chain::GradSource LastGradient(Tape& tape, const Saved& saved) {
+  SavedLink& link = saved.links[saved.count - 1];
+  const float* const dz = PassResidual(tape, saved, link.norm.activation);
+  if (saved.residual.valid()) link.norm.activation = Activation::kNone;  // it is behind us
   const int c = link.shape.k;
   const int64_t rows = link.shape.pixels_out(), chunk = internal::ChunkRows(c);
   const int64_t chunks = internal::Chunks(rows, c);
@@ -88,62 +145,63 @@ chain::GradSource LastGradient(Tape& tape, const SavedLink& link, const float* d
   const auto& kernels = simd::Elementwise();
   tape.pool().ParallelFor(rows, chunk, [&](int64_t begin, int64_t end, int) {
     const int64_t at = begin / chunk * c;
-    kernels.normalize_sums[link.norm.function()](link.y + begin * c, dout + begin * c,
+    kernels.normalize_sums[link.norm.function()](link.y + begin * c, dz + begin * c,
                                                  link.norm.channels(), end - begin, c,
                                                  partials.sum + at, partials.centred + at);
   });
   internal::FinishGradient(partials, chunks, rows, c, link.norm, tape.AccumulateGrad(link.gamma),
                            tape.AccumulateGrad(link.beta), channels, tape.pool());
-  return {dout, link.y, &link.norm, channels};
+  return {dz, link.y, &link.norm, channels};
 }
 
 void ChainBackward(Tape& tape, const Saved& saved) {
-  const float* const dout = tape.grad(saved.out);
-  bool fresh = false;
-  float* const dx = tape.AccumulateGrad(saved.x, &fresh);
-  if (saved.residual && dx != nullptr) {
-    const auto& kernels = simd::Elementwise();
-    internal::ForElements(tape, tape.shape(saved.x).size(), [&](int64_t i, int64_t n) {
-      kernels.scale(dout + i, 1, dx + i, n, !fresh);
-    });
-    fresh = false;
+  Arena& arena = tape.arena();
+  for (int i = 0; i + 1 < saved.count; ++i) {
+    SavedLink& link = saved.links[i];
+    if (link.y != nullptr) continue;
+    link.y = arena.Floats(link.shape.pixels_out() * link.shape.k);
+    const Arena::Mark mark = arena.mark();
+    RunLink(tape, saved, i);
+    arena.ReleaseTo(mark);
   }
-  chain::GradSource dy = LastGradient(tape, saved.links[saved.count - 1], dout);
+  chain::GradSource dy = LastGradient(tape, saved);
   for (int i = saved.count - 1; i >= 0; --i) {
     const SavedLink& link = saved.links[i];
     const chain::Source x = SourceOf(tape, saved, i);
     chain::GradTarget target;
     int64_t chunks = 0;
     if (i == 0) {
-      target.dz = dx;
+      bool fresh = false;
+      target.dz = tape.AccumulateGrad(saved.x, &fresh);
       target.accumulate = !fresh;
     } else {
       chunks = chain::GradientChunks(link.shape);
-      target.dz = tape.arena().Floats(link.shape.pixels_in() * link.shape.c);
-      target.partials = NewPartials(tape.arena(), chunks, link.shape.c);
+      target.dz = arena.Floats(link.shape.pixels_in() * link.shape.c);
+      target.partials = NewPartials(arena, chunks, link.shape.c);
     }
+    const Arena::Mark mark = arena.mark();
     chain::Backward(link.shape, x, dy, tape.value(link.filter), target,
-                    tape.AccumulateGrad(link.filter), tape.pool());
+                    tape.AccumulateGrad(link.filter), tape);
+    arena.ReleaseTo(mark);
     if (i == 0) break;
     const SavedLink& before = saved.links[i - 1];
-    dy = {target.dz, before.y, &before.norm, NewChannels(tape.arena(), link.shape.c)};
+    dy = {target.dz, before.y, &before.norm, NewChannels(arena, link.shape.c)};
     internal::FinishGradient(target.partials, chunks, before.shape.pixels_out(), link.shape.c,
                              before.norm, tape.AccumulateGrad(before.gamma),
                              tape.AccumulateGrad(before.beta), dy.channels, tape.pool());
   }
 }
 
-Var Unfused(Tape& tape, Var x, const ConvLink* links, int count, bool residual) {
+Var Unfused(Tape& tape, Var x, const ConvLink* links, int count, Var residual) {
   Var y = x;
   for (int i = 0; i < count; ++i) {
     const ConvLink& link = links[i];
     y = Conv2d(tape, y, link.filter, link.conv);
-    const bool adds = residual && i == count - 1 && link.norm.activation == Activation::kNone;
-    y = adds ? BatchNormAdd(tape, y, x, link.gamma, link.beta, link.running_mean, link.running_var,
-                            link.norm)
-             : BatchNorm(tape, y, link.gamma, link.beta, link.running_mean, link.running_var,
-                         link.norm);
-    if (residual && i == count - 1 && !adds) y = Add(tape, y, x);
+    y = residual.valid() && i == count - 1
+            ? BatchNormAdd(tape, y, residual, link.gamma, link.beta, link.running_mean,
+                           link.running_var, link.norm)
+            : BatchNorm(tape, y, link.gamma, link.beta, link.running_mean, link.running_var,
+                        link.norm);
   }
   return y;
 }
@@ -154,100 +212,128 @@ namespace chain {
 
 internal::Chunking MomentChunks(const LinkShape& shape) {
   const int64_t rows = shape.pixels_out();
-  if (!shape.depthwise) return {rows, rows, PointwiseBlock(shape, false)};
-  return {rows, int64_t{shape.oh()} * shape.ow(),
-          int64_t{DepthwiseBand(shape, false)} * shape.ow()};
+  switch (shape.kind) {
+    case Kind::kPointwise:
+      return {rows, rows, PointwiseBlock(shape, false)};
+    case Kind::kDepthwise:
+      return {rows, int64_t{shape.oh()} * shape.ow(),
+              int64_t{DepthwiseBand(shape, false)} * shape.ow()};
+    case Kind::kPlain:
+      break;
+  }
+  return {rows, rows, internal::ChunkRows(shape.k)};
 }
 
 int64_t GradientChunks(const LinkShape& shape) {
-  if (!shape.depthwise) {
-    const int64_t block = PointwiseBlock(shape, true);
-    return (shape.pixels_out() + block - 1) / block;
+  if (shape.kind == Kind::kDepthwise) {
+    const int band = DepthwiseBand(shape, true);
+    return int64_t{shape.n} * ((shape.oh() + band - 1) / band);
   }
-  const int band = DepthwiseBand(shape, true);
-  return int64_t{shape.n} * ((shape.oh() + band - 1) / band);
+  const int64_t rows = shape.pixels_in();
+  const int64_t chunk =
+      shape.kind == Kind::kPlain ? internal::ChunkRows(shape.c) : PointwiseBlock(shape, true);
+  return (rows + chunk - 1) / chunk;
 }
 
 void Forward(const LinkShape& shape, const Source& x, const float* filter, float* y,
-             const internal::MomentPartials& moments, ThreadPool& pool) {
-  const auto pass = shape.depthwise ? DepthwiseForward : PointwiseForward;
-  pass(shape, x, filter, y, moments, pool);
+             const internal::MomentPartials& moments, Tape& tape) {
+  switch (shape.kind) {
+    case Kind::kPointwise:
+      return PointwiseForward(shape, x, filter, y, moments, tape.pool());
+    case Kind::kDepthwise:
+      return DepthwiseForward(shape, x, filter, y, moments, tape.pool());
+    case Kind::kPlain:
+      return PlainForward(shape, x, filter, y, moments, tape);
+  }
 }
 
 void Backward(const LinkShape& shape, const Source& x, const GradSource& dy, const float* filter,
-              const GradTarget& dx, float* dfilter, ThreadPool& pool) {
+              const GradTarget& dx, float* dfilter, Tape& tape) {
   if (dx.dz == nullptr && dfilter == nullptr) return;
-  const auto pass = shape.depthwise ? DepthwiseBackward : PointwiseBackward;
-  pass(shape, x, dy, filter, dx, dfilter, pool);
+  switch (shape.kind) {
+    case Kind::kPointwise:
+      return PointwiseBackward(shape, x, dy, filter, dx, dfilter, tape.pool());
+    case Kind::kDepthwise:
+      return DepthwiseBackward(shape, x, dy, filter, dx, dfilter, tape.pool());
+    case Kind::kPlain:
+      return PlainBackward(shape, x, dy, filter, dx, dfilter, tape);
+  }
 }
 
-bool CanFuse(const Tape& tape, Var x, const ConvLink* links, int count) {
+bool CanChain(const Tape& tape, Var x, const ConvLink* links, int count, Var residual) {
   Shape in = tape.shape(x);
-  if (in.rank != 4) return false;
+  // The slope of h-swish cannot be told from what follows the sum.
+  if (residual.valid() && links[count - 1].norm.activation == Activation::kHSwish) return false;
   for (int i = 0; i < count; ++i) {
+    if (in.rank != 4 || tape.shape(links[i].filter).rank != 4) return false;
     const LinkShape shape = ShapeOf(tape, in, links[i]);
-    if (!engine::CanFuse(tape, shape, links[i])) return false;
+    if (!links[i].norm.training || !Fits(tape, shape, links[i])) return false;
     in = Shape(shape.n, shape.oh(), shape.ow(), shape.k);
   }
   return true;
 }
 
-Var Fused(Tape& tape, Var x, const ConvLink* links, int count, bool residual) {
-  Shape shape = tape.shape(x);
-  bool needs_grad = tape.needs_grad(x);
+Var Run(Tape& tape, Var x, const ConvLink* links, int count, Var residual, Passes passes) {
   Arena& arena = tape.arena();
-  // Shapes first: the result stands below what only the backward pass needs.
+  Shape shape = tape.shape(x);
+  bool needs_grad = tape.needs_grad(x) || (residual.valid() && tape.needs_grad(residual));
+  int64_t inner = 0;  // floats of all y but the last
   for (int i = 0; i < count; ++i) {
+    if (i > 0) inner += shape.size();
     const LinkShape link = ShapeOf(tape, shape, links[i]);
     shape = Shape(link.n, link.oh(), link.ow(), link.k);
     needs_grad = needs_grad || tape.needs_grad(links[i].filter) ||
                  tape.needs_grad(links[i].gamma) || tape.needs_grad(links[i].beta);
   }
+  RHNAS_CHECK(!residual.valid() || tape.shape(residual) == shape, "ConvChain to %s plus %s",
+              shape.ToString().c_str(), tape.shape(residual).ToString().c_str());
+  // First the result, then what backward needs, then what only forward does.
   const Var out = tape.NewValue(shape, needs_grad);
   const Arena::Mark before = arena.mark();
-  Saved saved{
-      x, out, count, residual,
+  const Saved saved{
+      x, residual, out, count,
       static_cast<SavedLink*>(arena.Allocate(sizeof(SavedLink) * static_cast<size_t>(count)))};
   Shape in = tape.shape(x);
   for (int i = 0; i < count; ++i) {
     const ConvLink& link = links[i];
-    const LinkShape at = ShapeOf(tape, in, link);
+    LinkShape at = ShapeOf(tape, in, link);
+    at.kind = KindOf(at, passes);
     in = Shape(at.n, at.oh(), at.ow(), at.k);
     RHNAS_CHECK(tape.shape(link.gamma) == Shape(at.k) && tape.shape(link.beta) == Shape(at.k),
                 "BatchNorm of %s with gamma %s and beta %s", in.ToString().c_str(),
                 tape.shape(link.gamma).ToString().c_str(),
                 tape.shape(link.beta).ToString().c_str());
-    saved.links[i] = SavedLink{link.filter,
-                               link.gamma,
-                               link.beta,
-                               at,
-                               arena.Floats(in.size()),
-                               internal::NewNormalization(arena, at.k, link.norm)};
+    saved.links[i] =
+        SavedLink{link.filter, link.gamma, link.beta,
+                  at,          nullptr,    internal::NewNormalization(arena, at.k, link.norm)};
+  }
+  const SavedLink& last = saved.links[count - 1];
+  saved.links[count - 1].y = arena.Floats(shape.size());
+  const bool keeps = inner < kKeptFloats;
+  const Arena::Mark kept = arena.mark();
+  for (int i = 0; i + 1 < count; ++i) {
+    const LinkShape& link = saved.links[i].shape;
+    saved.links[i].y = arena.Floats(link.pixels_out() * link.k);
   }
   for (int i = 0; i < count; ++i) {
     const ConvLink& link = links[i];
     const SavedLink& at = saved.links[i];
     const Arena::Mark mark = arena.mark();
-    const internal::Chunking chunking = MomentChunks(at.shape);
-    const internal::MomentPartials moments = internal::NewMomentPartials(
-        arena.Floats(internal::MomentFloats(chunking, at.shape.k)), chunking, at.shape.k);
-    Forward(at.shape, SourceOf(tape, saved, i), tape.value(link.filter), at.y, moments,
-            tape.pool());
+    const internal::MomentPartials moments = RunLink(tape, saved, i);
     internal::FinishMoments(
-        moments, chunking, at.shape.k,
+        moments, MomentChunks(at.shape), at.shape.k,
         {tape.value(link.gamma), tape.value(link.beta), link.running_mean, link.running_var},
         link.norm, at.norm, tape.pool());
     arena.ReleaseTo(mark);
   }
-  const SavedLink& last = saved.links[count - 1];
   const int c = shape.last();
   float* const value = tape.mutable_value(out);
-  const float* const added = tape.value(x);
+  const float* const added = residual.valid() ? tape.value(residual) : nullptr;
   const auto& kernels = simd::Elementwise();
   tape.pool().ParallelFor(
       shape.rows(), internal::RowGrain(c), [&](int64_t begin, int64_t end, int) {
         const float* const y = last.y + begin * c;
-        if (residual) {
+        if (added != nullptr) {
           kernels.normalize_add[last.norm.function()](y, added + begin * c, last.norm.channels(),
                                                       value + begin * c, end - begin, c);
         } else {
@@ -255,37 +341,26 @@ Var Fused(Tape& tape, Var x, const ConvLink* links, int count, bool residual) {
                                                   end - begin, c);
         }
       });
-  if (needs_grad) {
-    tape.OnBackward(out, [t = &tape, saved] { ChainBackward(*t, saved); });
-  } else {
+  if (!needs_grad) {
     arena.ReleaseTo(before);
+    return out;
   }
+  if (!keeps) {
+    for (int i = 0; i + 1 < count; ++i) saved.links[i].y = nullptr;
+    arena.ReleaseTo(kept);
+  }
+  tape.OnBackward(out, [t = &tape, saved] { ChainBackward(*t, saved); });
   return out;
 }
 
 }  // namespace chain
 
-Var ConvChain(Tape& tape, Var x, const ConvLink* links, int count, bool residual) {
+Var ConvChain(Tape& tape, Var x, const ConvLink* links, int count, Var residual) {
   RHNAS_CHECK(count >= 1, "ConvChain of %d links", count);
-  const Shape in = tape.shape(x);
-  // A residual sum goes before the activation of BatchNormAdd and after that of a chain.
-  const bool plain_end = !residual || links[count - 1].norm.activation == Activation::kNone;
-  if (!plain_end || !chain::CanFuse(tape, x, links, count)) {
+  if (!chain::CanChain(tape, x, links, count, residual)) {
     return Unfused(tape, x, links, count, residual);
   }
-  Shape shape = in;
-  int64_t widest = 0;
-  for (int i = 0; i < count; ++i) {
-    const LinkShape link = ShapeOf(tape, shape, links[i]);
-    shape = Shape(link.n, link.oh(), link.ow(), link.k);
-    widest = std::max(widest, shape.size());
-  }
-  RHNAS_CHECK(!residual || shape == in, "ConvChain from %s to %s with a residual sum",
-              in.ToString().c_str(), shape.ToString().c_str());
-  if (widest < kFusedFloats || in.dim[0] < kFewestImages) {
-    return Unfused(tape, x, links, count, residual);
-  }
-  return chain::Fused(tape, x, links, count, residual);
+  return chain::Run(tape, x, links, count, residual, chain::Passes::kAsTheyPay);
 }
 
 }  // namespace rhnas::engine

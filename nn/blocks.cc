@@ -72,15 +72,7 @@ engine::ConvLink ConvBn::Link(Tape& tape, const Pass& pass) {
 
 Var ConvBn::Forward(Tape& tape, Var x, const Pass& pass) {
   const engine::ConvLink link = Link(tape, pass);
-  return engine::ConvChain(tape, x, &link, 1, false);
-}
-
-Var ConvBn::ForwardAdd(Tape& tape, Var x, Var residual, Activation activation, const Pass& pass) {
-  engine::ConvLink link = Link(tape, pass);
-  link.norm.activation = activation;
-  const Var y = engine::Conv2d(tape, x, link.filter, link.conv);
-  return engine::BatchNormAdd(tape, y, residual, link.gamma, link.beta, link.running_mean,
-                              link.running_var, link.norm);
+  return engine::ConvChain(tape, x, &link, 1);
 }
 
 void ConvBn::Collect(std::vector<Parameter*>* weights, std::vector<NamedBuffer>* statistics) {
@@ -139,14 +131,11 @@ class Chain : public Module {
     for (size_t i = 0; i < convs_.size(); ++i) {
       links[count++] = convs_[i]->Link(tape, pass);
       if (i + 1 != shuffle_after_) continue;
-      y = engine::ConvChain(tape, y, links, count, false);
+      y = engine::ConvChain(tape, y, links, count);
       y = engine::ChannelShuffle(tape, y, shuffle_groups_);
       count = 0;
     }
-    // The chain's own sum takes what the chain reads.
-    const bool whole = shuffle_after_ == 0;
-    y = engine::ConvChain(tape, y, links, count, add_ && whole);
-    return add_ && !whole ? engine::Add(tape, y, x) : y;
+    return engine::ConvChain(tape, y, links, count, add_ ? x : Var());
   }
 
   void Collect(std::vector<Parameter*>* weights, std::vector<NamedBuffer>* statistics) override {
@@ -181,7 +170,9 @@ class Residual : public Module {
 
   Var Forward(Tape& tape, Var x, const Pass& pass) override {
     const Var shortcut = projection_ ? projection_->Forward(tape, x, pass) : Padded(tape, x);
-    return conv2_.ForwardAdd(tape, conv1_.Forward(tape, x, pass), shortcut, activation_, pass);
+    engine::ConvLink links[] = {conv1_.Link(tape, pass), conv2_.Link(tape, pass)};
+    links[1].norm.activation = activation_;  // after the sum
+    return engine::ConvChain(tape, x, links, 2, shortcut);
   }
 
   void Collect(std::vector<Parameter*>* weights, std::vector<NamedBuffer>* statistics) override {

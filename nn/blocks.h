@@ -53,9 +53,6 @@ class ConvBn {
   // REQUIRES: layer.kind == kConv.
   ConvBn(const LayerShape& layer, engine::Activation activation, const engine::Rng& rng);
   engine::Var Forward(engine::Tape& tape, engine::Var x, const Pass& pass);
-  // activation(batch norm(convolution) + residual), its own activation aside.
-  engine::Var ForwardAdd(engine::Tape& tape, engine::Var x, engine::Var residual,
-                         engine::Activation activation, const Pass& pass);
   // As a link of engine::ConvChain.
   engine::ConvLink Link(engine::Tape& tape, const Pass& pass);
   void Collect(std::vector<engine::Parameter*>* weights, std::vector<NamedBuffer>* statistics);

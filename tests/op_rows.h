@@ -259,7 +259,7 @@ inline void AddConvChains(std::vector<OpRow>* rows, OpSize size) {
       const bool residual = kind.stride == 1;
       OpRow row;
       row.name = "ConvChain";
-      row.variant = std::string(kind.name) + (fused ? " fused" : " as it chooses");
+      row.variant = std::string(kind.name) + (fused ? " fused" : " plain");
       // Gammas and betas that keep normalised values clear of the kinks, but for a few per cent.
       row.inputs = {{kind.x, -2, 2, {}, true},
                     {Shape(1, 1, c, mid), -1, 1, {}, false},
@@ -281,8 +281,8 @@ inline void AddConvChains(std::vector<OpRow>* rows, OpSize size) {
           links[i].norm.activation = i < 2 ? Activation::kRelu : Activation::kNone;
         }
         links[1].conv = {kind.stride, kind.kernel / 2, mid};
-        return fused ? chain::Fused(t, v[0], links, 3, residual)
-                     : ConvChain(t, v[0], links, 3, residual);
+        return chain::Run(t, v[0], links, 3, residual ? v[0] : Var(),
+                          fused ? chain::Passes::kFused : chain::Passes::kPlain);
       };
       row.reference = [kind, residual, c, mid](const Values& v) {
         ConvShape expand{kind.x.dim[0], kind.x.dim[1], kind.x.dim[2], c, mid, 1, 1, 1, 0, 1};
