@@ -186,6 +186,9 @@ TEST_F(Winograd, Blocks) {
   Check(Make(1, 28, 28, 70, 75), one, three);
   Check(Make(1, 7, 7, 150, 140), one, three);
   Check(Make(2, 5, 6, 65, 130), one, three);
+  // Parts of the gradient that have several blocks: many parts, and one.
+  Check(Make(1, 140, 139, 3, 5), one, three);
+  Check(Make(1, 33, 28, 175, 172), one, three);
 }
 
 TEST_F(Winograd, SameBitsForAnyThreadCount) {
