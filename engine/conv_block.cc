@@ -25,6 +25,10 @@ double TileCost(int64_t rows, int64_t vecs, int64_t steps) {
   return static_cast<double>(Max(Max(rows * vecs, rows + vecs), kLatency) * steps + start);
 }
 
+// Of packing a step of a panel, beside copying its vectors: pieces of rows that lie far apart are
+// slow to read from beyond the second-level cache.
+constexpr double kPackRowCost = 32;
+
 // A run of pixels is cut into the fewest tiles, as even as possible (engine/simd/tile.inl).
 double RunCost(int64_t pixels, int most, int64_t vecs, int64_t steps) {
   const int64_t tiles = CeilDiv(pixels, most), rows = pixels / tiles, more = pixels - rows * tiles;
@@ -71,7 +75,8 @@ int CheapestPanels(const Columns& cut, const int (*rows_of)[2], const Cost& cost
 
 }  // namespace
 
-PackedFilter PlanFilter(const FilterSize& size, int64_t pixels, const simd::ConvKernels& kernels) {
+PackedFilter PlanFilter(const FilterSize& size, int64_t pixels, const simd::ConvKernels& kernels,
+                        int64_t runs) {
   PackedFilter plan;
   plan.r = size.r;
   plan.s = size.s;
@@ -83,7 +88,9 @@ PackedFilter PlanFilter(const FilterSize& size, int64_t pixels, const simd::Conv
   plan.half = cut.half;
   plan.last = cut.last;
   plan.panels = CheapestPanels(cut, kernels.tile_rows, [&](int most, int vecs) {
-    return RunCost(pixels, most, vecs, plan.steps());
+    const double run = RunCost(pixels, most, vecs, plan.steps());
+    if (runs == 0) return run;
+    return static_cast<double>(runs) * run + kPackRowCost * static_cast<double>(plan.steps());
   });
   return plan;
 }

@@ -41,7 +41,9 @@ struct FilterSize {
 // For the active target. `pixels`: how many a run of a block (see Block) usually has; other numbers
 // work too. The cut into panels depends on it, the bits of the result do not.
 PackedFilter PlanFilter(const FilterSize& size, int64_t pixels);
-PackedFilter PlanFilter(const FilterSize& size, int64_t pixels, const simd::ConvKernels& kernels);
+// The second form counts the cost of packing when it is for so many runs only; 0 is for ever.
+PackedFilter PlanFilter(const FilterSize& size, int64_t pixels, const simd::ConvKernels& kernels,
+                        int64_t runs = 0);
 
 // Where the filter to be packed has its elements, in floats; may be negative. For a matrix W
 // [channels][columns]: {0, 0, columns, 1}; for its transpose, stored [columns][channels]:
