@@ -93,7 +93,6 @@ void PointwiseBackward(const LinkShape& shape, const Source& x, const GradSource
   if (dx.dz != nullptr) conv::PackFilter(plan, filter, {0, 0, 1, k}, scratch.shared());
   float* const partial = scratch.shared() + packed_floats;
   const auto& kernels = simd::Elementwise();
-  const auto& products = simd::ConvKernelsFor(ActiveTarget());
   pool.ParallelFor(parts.count, 1, [&](int64_t part, int64_t, int worker) {
     float* const dy_block = scratch.Own(worker);
     float* const z_block = dy_block + conv::CeilDiv(block * k, 16) * 16;
@@ -119,7 +118,7 @@ void PointwiseBackward(const LinkShape& shape, const Source& x, const GradSource
         outer.fetch[0] = dy.dz + (begin + pixels) * k;
         outer.fetch[1] = dy.y + (begin + pixels) * k;
         outer.fetch_floats[0] = outer.fetch_floats[1] = ahead * k;
-        conv::AccumulateOuterBlock(outer, products);
+        conv::AccumulateOuterBlock(outer);
       }
       if (dx.dz == nullptr) continue;
       conv::Block run;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/conv_internal.h"
+#include "engine/simd/outer_kernels.h"
 
 namespace rhnas::engine::conv {
 
@@ -40,7 +41,9 @@ double RunCost(int64_t pixels, int most, int64_t vecs, int64_t steps) {
 struct Columns {
   int vecs, half, last;
 };
-Columns CutColumns(int columns, const simd::ConvKernels& kernels) {
+// `kernels`: any table that knows its lanes.
+template <typename Kernels>
+Columns CutColumns(int columns, const Kernels& kernels) {
   const int rest = columns % kernels.lanes;
   Columns cut;
   cut.half = rest > 0 && rest <= kernels.half_lanes ? 1 : 0;
@@ -212,11 +215,12 @@ void CorrelateBlock(const PackedFilter& plan, const float* packed, const Block& 
   }
 }
 
-void AccumulateOuterBlock(const OuterBlock& block, const simd::ConvKernels& kernels) {
+void AccumulateOuterBlock(const OuterBlock& block) {
+  const simd::OuterKernels& kernels = simd::OuterKernelsFor(ActiveTarget());
   const Columns cut = CutColumns(block.columns, kernels);
   const int64_t rows = block.channels;
   // The fewest register loads per multiply-add.
-  const int panels = CheapestPanels(cut, kernels.outer_rows, [&](int most, int vecs) {
+  const int panels = CheapestPanels(cut, kernels.rows, [&](int most, int vecs) {
     const int64_t tiles = CeilDiv(rows, most);
     const double tile_rows = static_cast<double>(rows) / static_cast<double>(tiles);
     const double step = tile_rows * vecs + 0.25 * (tile_rows + vecs) + 1;
@@ -236,7 +240,7 @@ void AccumulateOuterBlock(const OuterBlock& block, const simd::ConvKernels& kern
     return static_cast<int>(int64_t{cut.vecs} * (p + 1) / panels - int64_t{cut.vecs} * p / panels);
   };
   const auto panel_tiles = [&](int p) {
-    return CeilDiv(rows, kernels.outer_rows[panel_vecs(p)][p == panels - 1 ? cut.half : 0]);
+    return CeilDiv(rows, kernels.rows[panel_vecs(p)][p == panels - 1 ? cut.half : 0]);
   };
   int64_t tiles = 0, tiles_before = 0;
   for (int p = 0; p < panels; p++) tiles += panel_tiles(p);
@@ -255,10 +259,6 @@ void AccumulateOuterBlock(const OuterBlock& block, const simd::ConvKernels& kern
     tiles_before += panel_tiles(p);
     kernels.outer[panel_vecs(p)][half](args);
   }
-}
-
-void AccumulateOuterBlock(const OuterBlock& block) {
-  AccumulateOuterBlock(block, simd::ConvKernelsFor(ActiveTarget()));
 }
 
 }  // namespace rhnas::engine::conv

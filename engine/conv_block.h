@@ -97,8 +97,6 @@ struct OuterBlock {
   const float* fetch[2] = {nullptr, nullptr};
   int64_t fetch_floats[2] = {0, 0};
 };
-void AccumulateOuterBlock(const OuterBlock& block, const simd::ConvKernels& kernels);
-// For the active target.
 void AccumulateOuterBlock(const OuterBlock& block);
 
 }  // namespace rhnas::engine::conv

@@ -1,9 +1,10 @@
 // Filter gradients of dense and grouped convolutions by register tiles of input channels x output
-// channels that stay in registers over a block of pixels (engine/simd/tile.inl, OuterTile).
+// channels that stay in registers over a block of pixels (engine/simd/outer.inl).
 //
 // The reduction over pixels is cut into chunks by the size of the problem alone; each chunk has its
 // own partial gradient, and these are added in order, so the number of threads changes nothing.
 #include "engine/conv_internal.h"
+#include "engine/simd/outer_kernels.h"
 
 namespace rhnas::engine::conv {
 
@@ -38,7 +39,7 @@ struct Plan {
 
 // The width of a panel of columns for tiles of `rows` rows: the fewest register loads per
 // multiply-add.
-void PlanColumns(int columns, int64_t rows, const simd::ConvKernels& kernels, Plan* plan) {
+void PlanColumns(int columns, int64_t rows, const simd::OuterKernels& kernels, Plan* plan) {
   const int rest = columns % kernels.lanes;
   plan->all_half = rest > 0 && rest <= kernels.half_lanes ? 1 : 0;
   plan->all_vecs =
@@ -51,7 +52,7 @@ void PlanColumns(int columns, int64_t rows, const simd::ConvKernels& kernels, Pl
     for (int p = 0; p < panels && cost >= 0; p++) {
       const int vecs = plan->all_vecs * (p + 1) / panels - plan->all_vecs * p / panels;
       const int half = p == panels - 1 ? plan->all_half : 0;
-      const int most_rows = kernels.outer_rows[vecs][half];
+      const int most_rows = kernels.rows[vecs][half];
       if (most_rows == 0) {
         cost = -1;
         break;
@@ -68,7 +69,7 @@ void PlanColumns(int columns, int64_t rows, const simd::ConvKernels& kernels, Pl
   }
 }
 
-Plan MakePlan(const FilterGradient& job, const simd::ConvKernels& kernels) {
+Plan MakePlan(const FilterGradient& job, const simd::OuterKernels& kernels) {
   Plan plan;
   plan.flat = job.r == 1 && job.s == 1 && job.stride == 1 && job.pad == 0;
   plan.thin = !plan.flat && job.groups == 1 && job.channels < kThinChannels && job.s > 1;
@@ -99,7 +100,7 @@ Plan MakePlan(const FilterGradient& job, const simd::ConvKernels& kernels) {
 // whose accumulators start at zero unless `accumulate`.
 struct PanelTask {
   const FilterGradient* job;
-  const simd::ConvKernels* kernels;
+  const simd::OuterKernels* kernels;
   const Plan* plan;
   int group, r, panel;
   float* df;
@@ -108,10 +109,10 @@ struct PanelTask {
   int64_t first_tile, last_tile, tiles, tiles_before;
 };
 
-int64_t PanelTiles(const Plan& plan, int64_t panel, const simd::ConvKernels& kernels) {
+int64_t PanelTiles(const Plan& plan, int64_t panel, const simd::OuterKernels& kernels) {
   const int64_t from = plan.all_vecs * panel / plan.panels;
   const int64_t vecs = plan.all_vecs * (panel + 1) / plan.panels - from;
-  return CeilDiv(plan.rows, kernels.outer_rows[vecs][panel == plan.panels - 1 ? plan.all_half : 0]);
+  return CeilDiv(plan.rows, kernels.rows[vecs][panel == plan.panels - 1 ? plan.all_half : 0]);
 }
 
 simd::OuterArgs PanelArgs(const PanelTask& task) {
@@ -230,7 +231,8 @@ void ThinBlock(const PanelTask& task, Range range, const float* copy, int copy_w
 void FilterGradientDense(const FilterGradient& given, const simd::ConvKernels& kernels,
                          ThreadPool& pool) {
   FilterGradient job = given;
-  const Plan plan = MakePlan(job, kernels);
+  const simd::OuterKernels& outer = simd::OuterKernelsFor(ActiveTarget());
+  const Plan plan = MakePlan(job, outer);
   const int64_t filter = int64_t{job.r} * job.s * job.channels * job.columns * job.groups;
   const int copy_width = (job.out_w - 1) * job.stride + job.s;
   const int64_t copy_rows = plan.thin ? (plan.block - 1) * job.stride + job.r : 0;
@@ -248,7 +250,7 @@ void FilterGradientDense(const FilterGradient& given, const simd::ConvKernels& k
   // too few.
   const int64_t panels = int64_t{plan.panels} * job.groups * job.r;
   int64_t tiles = 0;
-  for (int p = 0; p < plan.panels; p++) tiles += PanelTiles(plan, p, kernels);
+  for (int p = 0; p < plan.panels; p++) tiles += PanelTiles(plan, p, outer);
   tiles *= int64_t{job.groups} * job.r;
   const int64_t threads = pool.size();
   const int64_t parts = threads == 1 ? 1 : Max(1, Min(tiles, CeilDiv(4 * threads, plan.chunks)));
@@ -277,12 +279,12 @@ void FilterGradientDense(const FilterGradient& given, const simd::ConvKernels& k
                      static_cast<int>(range.end - unit - 1) * job.stride + job.r, copy_width, to);
           copy = to;
         }
-        PanelTask task{&job, &kernels, &plan, 0, 0, 0, df, 0, 0, 0, 0};
+        PanelTask task{&job, &outer, &plan, 0, 0, 0, df, 0, 0, 0, 0};
         const int64_t from = tiles * part / parts, until = tiles * (part + 1) / parts;
         task.tiles = until - from;
         int64_t before = 0;  // tiles of the panels before p, whoever's
         for (int64_t p = 0; p < panels && before < until; p++) {
-          const int64_t of_panel = PanelTiles(plan, p % plan.panels, kernels);
+          const int64_t of_panel = PanelTiles(plan, p % plan.panels, outer);
           task.first_tile = Max(0, from - before);
           task.last_tile = Min(of_panel, until - before);
           before += of_panel;

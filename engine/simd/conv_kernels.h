@@ -1,6 +1,7 @@
 // The inner kernels of convolution and matrix product, as one table per target. The loops around
-// them (bands, panels, threads) are engine/conv_dense.cc and engine/conv_filter.cc, the same for
-// every target. Depthwise kernels: engine/simd/depthwise_kernels.h.
+// them (bands, panels, threads) are engine/conv_dense.cc and engine/conv_block.cc, the same for
+// every target. Filter gradients: engine/simd/outer_kernels.h; depthwise kernels:
+// engine/simd/depthwise_kernels.h.
 //
 // Every output element is one chain of Fma steps in the order of the reduction, started at zero or,
 // with accumulate, at the value the output holds. So blocking the reduction does not change a bit,
@@ -75,44 +76,12 @@ struct TileArgs {
   Fetch* fetch = nullptr;  // some of it with each register tile; null: nothing
 };
 
-// c[row][column] (+)= sum over images, outer, step of a[row] * b[column]: the filter gradient. Rows
-// are contiguous in a, columns in b; only `last` floats of the last vector of b are read.
-struct OuterArgs {
-  const float* a;
-  int64_t a_image, a_outer, a_step;
-  const float* b;
-  int64_t b_image, b_outer, b_step;
-  int images, outer;
-  int64_t steps;
-  float* c;
-  int64_t c_row;
-  int64_t rows;
-  int tile_rows;
-  int last;
-  bool accumulate;
-
-  // Two runs of memory to be fetched into the second-level cache meanwhile: so many floats a step
-  // of a register tile, of each run the line there and the one `next_more` floats further. Tiles
-  // with few accumulators fetch nothing.
-  const float* next[2] = {nullptr, nullptr};
-  int64_t next_step[2] = {0, 0}, next_more[2] = {0, 0};
-
-  // Fetches `floats` of a run over so many steps, of which `done` are behind.
-  void FetchNext(int run, const float* from, int64_t floats, int64_t all_steps, int64_t done) {
-    next_step[run] = (floats + all_steps - 1) / all_steps;
-    next_more[run] = next_step[run] < 32 ? next_step[run] / 2 : 16;
-    next[run] = from + done * next_step[run];
-  }
-};
-
 struct ConvKernels {
   int lanes;
   int half_lanes;  // of a half vector that may end a panel; 0: there is none
   // [vectors][half]: rows a register tile may have; 0: no such panel.
-  int tile_rows[kMaxVecs + 1][2], outer_rows[kMaxVecs + 1][2];
+  int tile_rows[kMaxVecs + 1][2];
   void (*tile[kMaxVecs + 1][2])(const TileArgs& args);
-  // Here a half vector counts as a last vector of `last` columns.
-  void (*outer[kMaxVecs + 1][2])(const OuterArgs& args);
   // to[row * to_row + i] = i < columns ? from[row * from_row + i] : 0, for i < to_row.
   void (*copy_rows)(const float* from, int64_t from_row, int64_t rows, int64_t columns, float* to,
                     int64_t to_row);

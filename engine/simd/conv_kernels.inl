@@ -65,15 +65,8 @@ static void Transpose(const float* from, int64_t from_row, int64_t rows, int64_t
 }
 
 static const ConvKernels kTable = {
-    kLanes,
-    kHalfLanes,
-    RHNAS_TILE_MAX_ROWS(MaxTileRows),
-    RHNAS_TILE_MAX_ROWS(MaxOuterRows),
-    RHNAS_TILE_TABLE(TilePanel),
-    RHNAS_TILE_TABLE(OuterPanel),
-    CopyRows,
-    Transpose,
-    AddParts,
+    kLanes,    kHalfLanes, RHNAS_TILE_MAX_ROWS(MaxTileRows), RHNAS_TILE_TABLE(TilePanel), CopyRows,
+    Transpose, AddParts,
 };
 
 #undef RHNAS_TILE_MAX_ROWS
