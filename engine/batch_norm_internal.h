@@ -43,8 +43,15 @@ Normalization NewNormalization(Arena& arena, int c, const BatchNormOptions& opti
 
 // Per chunk C floats: sums of d and d * d, d = x - shift (simd moments).
 struct MomentPartials {
-  float *shift, *sum, *sum_squares;
+  float *shift = nullptr, *sum = nullptr, *sum_squares = nullptr;
 };
+// The moments of one chunk; nothing where `partials` has no memory.
+inline void TakeMoments(const float* y, int64_t rows, int c, int64_t chunk,
+                        const MomentPartials& partials) {
+  if (partials.shift == nullptr) return;
+  simd::Elementwise().moments(y, rows, c, partials.shift + chunk * c, partials.sum + chunk * c,
+                              partials.sum_squares + chunk * c);
+}
 MomentPartials NewMomentPartials(float* memory, const Chunking& chunking, int c);
 inline int64_t MomentFloats(const Chunking& chunking, int c) { return 3 * chunking.count() * c; }
 

@@ -195,7 +195,6 @@ void DepthwiseForward(const LinkShape& shape, const Source& x, const float* filt
   const int64_t z_floats = SourceFloats(shape, x, rows);
   const Result result = ResultOf(y, shape.n * oh * row_floats, row_floats);
   const conv::Scratch scratch(pool, 0, z_floats + (result.streams ? rows * row_floats : 0));
-  const auto& kernels = simd::Elementwise();
   const auto& products = simd::DepthwiseKernelsFor(ActiveTarget());
   pool.ParallelFor(shape.n, 1, [&](int64_t image, int64_t, int worker) {
     SourceRows source(shape, x, image, scratch.Own(worker));
@@ -217,9 +216,8 @@ void DepthwiseForward(const LinkShape& shape, const Source& x, const float* filt
       band.next_from_floats =
           std::min(source.floats_left(), int64_t{rows} * shape.stride * shape.w * c);
       conv::DepthwiseForwardRows(band, products);
-      const int64_t at = (image * bands + b) * c;
-      kernels.moments(band.to, int64_t{band.rows} * shape.ow(), c, moments.shift + at,
-                      moments.sum + at, moments.sum_squares + at);
+      internal::TakeMoments(band.to, int64_t{band.rows} * shape.ow(), c, image * bands + b,
+                            moments);
       result.Write(to, band.to, band.rows * row_floats);
     }
   });

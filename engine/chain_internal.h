@@ -55,7 +55,7 @@ struct LinkShape {
 internal::Chunking MomentChunks(const LinkShape& shape);
 int64_t GradientChunks(const LinkShape& shape);
 
-// y = conv(z, filter), and the moments of y.
+// y = conv(z, filter), and the moments of y (their memory null: not wanted).
 void Forward(const LinkShape& shape, const Source& x, const float* filter, float* y,
              const internal::MomentPartials& moments, Tape& tape);
 

@@ -44,11 +44,8 @@ void PlainForward(const LinkShape& shape, const Source& x, const float* filter, 
   ConvForward(ShapeOf(shape), Normalized(shape, x, tape), filter, y, false, tape.pool());
   const int k = shape.k;
   const int64_t chunk = internal::ChunkRows(k);
-  const auto& kernels = simd::Elementwise();
   tape.pool().ParallelFor(shape.pixels_out(), chunk, [&](int64_t begin, int64_t end, int) {
-    const int64_t at = begin / chunk * k;
-    kernels.moments(y + begin * k, end - begin, k, moments.shift + at, moments.sum + at,
-                    moments.sum_squares + at);
+    internal::TakeMoments(y + begin * k, end - begin, k, begin / chunk, moments);
   });
 }
 

@@ -56,7 +56,6 @@ void PointwiseForward(const LinkShape& shape, const Source& x, const float* filt
   const conv::PackedFilter plan = conv::PlanFilter({1, 1, c, k}, block);
   const conv::Scratch scratch(pool, plan.floats(), x.norm != nullptr ? block * c : 0);
   conv::PackFilter(plan, filter, {0, 0, k, 1}, scratch.shared());
-  const auto& kernels = simd::Elementwise();
   pool.ParallelFor(rows, block, [&](int64_t begin, int64_t end, int worker) {
     conv::Block run;
     run.pixels = end - begin;
@@ -72,9 +71,7 @@ void PointwiseForward(const LinkShape& shape, const Source& x, const float* filt
     fetch.Add(x.data + end * c, ahead * c);
     run.fetch = &fetch;
     conv::CorrelateBlock(plan, scratch.shared(), run);
-    const int64_t at = begin / block * k;
-    kernels.moments(run.y, run.pixels, k, moments.shift + at, moments.sum + at,
-                    moments.sum_squares + at);
+    internal::TakeMoments(run.y, run.pixels, k, begin / block, moments);
   });
 }
 

@@ -161,7 +161,7 @@ void ChainBackward(Tape& tape, const Saved& saved) {
     if (link.y != nullptr) continue;
     link.y = arena.Floats(link.shape.pixels_out() * link.shape.k);
     const Arena::Mark mark = arena.mark();
-    RunLink(tape, saved, i);
+    chain::Forward(link.shape, SourceOf(tape, saved, i), tape.value(link.filter), link.y, {}, tape);
     arena.ReleaseTo(mark);
   }
   chain::GradSource dy = LastGradient(tape, saved);
