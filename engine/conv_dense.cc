@@ -63,9 +63,19 @@ void CorrelatePanels(const Correlation& job, const PackedFilter& plan, ThreadPoo
   if (threads > 1 && !heavy) {
     block = Min(block, Max(CeilDiv(kTaskMacs, row_macs), CeilDiv(rows * job.images, 4 * threads)));
   }
-  block = CeilDiv(rows, CeilDiv(rows, block));
-  const int64_t bands = CeilDiv(rows, block), blocks = bands * job.images;
-  const int64_t parts = threads == 1 ? 1 : Max(1, Min(plan.panels, CeilDiv(3 * threads, blocks)));
+  // As many bands for each thread, of whole register tiles where that leaves their shares even.
+  const Panel widest = plan.PanelAt(0);
+  int64_t unit = flat ? plan.kernels->tile_rows[widest.vecs][widest.half] : 1;
+  if (CeilDiv(CeilDiv(rows, unit), threads) * unit * threads > rows + rows / 16) unit = 1;
+  const int64_t units = CeilDiv(rows, unit);
+  int64_t bands = CeilDiv(rows, block);
+  while (!heavy && bands > 1 && bands * job.images % threads != 0) bands++;
+  bands = Min(bands, units);
+  const auto first_of = [&](int64_t band) { return Min(rows, units * band / bands * unit); };
+  block = CeilDiv(units, bands) * unit;
+  const int64_t blocks = bands * job.images;
+  int64_t parts = threads == 1 ? 1 : Max(1, Min(plan.panels, CeilDiv(3 * threads, blocks)));
+  if (heavy && threads > 1 && blocks > 1) parts = plan.panels;
   const int64_t copy_floats =
       padded ? ((block - 1) * job.stride + job.r) * copy_width * job.x_pixel : 0;
   // An output that no cache holds goes past them, when its lines are written whole.
@@ -120,9 +130,11 @@ void CorrelatePanels(const Correlation& job, const PackedFilter& plan, ThreadPoo
 
   pool.ParallelFor(blocks * parts, 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t task = begin; task < end; task++) {
-      const int64_t part = task % parts, band = task / parts % bands;
-      const int64_t image = task / parts / bands;
-      const int64_t first = band * block, count = Min(block, rows - first);
+      // A thread keeps to its pixels or, where filters are more, to the panels that it packed.
+      const int64_t part = heavy ? task / blocks : task % parts;
+      const int64_t at = heavy ? task % blocks : task / parts;
+      const int64_t band = at % bands, image = at / bands;
+      const int64_t first = first_of(band), count = first_of(band + 1) - first;
       const float* x = job.x + image * job.h * job.w * job.x_pixel;
       int64_t x_row = job.w * job.x_pixel;
       if (flat) {
