@@ -69,7 +69,9 @@ void CorrelatePanels(const Correlation& job, const PackedFilter& plan, ThreadPoo
   if (CeilDiv(CeilDiv(rows, unit), threads) * unit * threads > rows + rows / 16) unit = 1;
   const int64_t units = CeilDiv(rows, unit);
   int64_t bands = CeilDiv(rows, block);
-  while (!heavy && bands > 1 && bands * job.images % threads != 0) bands++;
+  if (!heavy && bands > 1 && bands * job.images > threads) {
+    while (bands * job.images % threads != 0) bands++;
+  }
   bands = Min(bands, units);
   const auto first_of = [&](int64_t band) { return Min(rows, units * band / bands * unit); };
   block = CeilDiv(units, bands) * unit;

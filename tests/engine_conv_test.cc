@@ -204,6 +204,8 @@ TEST_F(ConvTest, Pointwise) {
   CheckShape(Make(2, 7, 7, 16, 40, 1, 2, 0, 1), one, three);
   CheckShape(Make(2, 7, 5, 6, 18, 1, 3, 0, 1), one, three);
   CheckShape(Make(1, 5, 5, 6, 18, 1, 1, 1, 1), one, three);
+  // More filters than pixels, and more pixels than one band: threads keep to panels.
+  CheckShape(Make(1, 9, 9, 480, 100, 1, 1, 0, 1), one, three);
 }
 
 TEST_F(ConvTest, Dense) {
@@ -299,8 +301,9 @@ TEST_F(ConvTest, Blocked) {
 
 TEST_F(ConvTest, SameBitsForAnyThreadCount) {
   const ConvShape shapes[] = {
-      Make(4, 16, 15, 24, 40, 1, 1, 0, 1), Make(4, 16, 15, 13, 24, 3, 1, 1, 1),
-      Make(4, 15, 16, 40, 40, 5, 2, 2, 40), Make(3, 16, 16, 16, 48, 3, 2, 1, 2)};
+      Make(4, 16, 15, 24, 40, 1, 1, 0, 1),  Make(4, 16, 15, 13, 24, 3, 1, 1, 1),
+      Make(4, 15, 16, 40, 40, 5, 2, 2, 40), Make(3, 16, 16, 16, 48, 3, 2, 1, 2),
+      Make(1, 9, 9, 480, 100, 1, 1, 0, 1),  Make(1, 25, 25, 48, 40, 3, 2, 1, 1)};
   for (const ConvShape& s : shapes) {
     for (Pass pass : kPasses) {
       const Guarded a(FirstSize(s, pass), 5), b(SecondSize(s, pass), 6);
