@@ -6,8 +6,6 @@
 // shapes.csv: name,N,C,H,W,K,R,S,stride,pad,groups; lines that start with # are comments. Output:
 // CSV with one line per shape and pass. A sample is clean when the process's threads waited less
 // than 3 % of it in the run queue; others are repeated, up to four times as many as asked.
-#include <dirent.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -15,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/waited.h"
 #include "engine/conv.h"
 #include "engine/cpu.h"
 #include "engine/tensor.h"
@@ -22,6 +21,8 @@
 
 namespace {
 
+using rhnas::bench::kCleanShare;
+using rhnas::bench::WaitedSeconds;
 using rhnas::engine::Buffer;
 using rhnas::engine::ConvShape;
 using rhnas::engine::ThreadPool;
@@ -91,24 +92,6 @@ std::vector<Entry> ReadShapes(const Options& options) {
   return entries;
 }
 
-// Seconds that this process's threads have waited in the run queue (Linux schedstat; 0 elsewhere).
-double WaitedSeconds() {
-  DIR* folder = opendir("/proc/self/task");
-  if (folder == nullptr) return 0;
-  double total = 0;
-  while (const dirent* entry = readdir(folder)) {
-    if (entry->d_name[0] == '.') continue;
-    const std::string path = std::string("/proc/self/task/") + entry->d_name + "/schedstat";
-    std::FILE* file = std::fopen(path.c_str(), "r");
-    if (file == nullptr) continue;
-    double ran = 0, waited = 0;
-    if (std::fscanf(file, "%lf %lf", &ran, &waited) == 2) total += waited * 1e-9;
-    std::fclose(file);
-  }
-  closedir(folder);
-  return total;
-}
-
 double Now() {
   using Clock = std::chrono::steady_clock;
   return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
@@ -142,7 +125,7 @@ Timing Measure(const Options& options, const Call& call) {
     const double waited = WaitedSeconds();
     const double once = run(count);
     all.push_back(once);
-    if (WaitedSeconds() - waited < 0.03 * once * count) clean.push_back(once);
+    if (WaitedSeconds() - waited < kCleanShare * once * count) clean.push_back(once);
   }
   std::vector<double>& use = clean.size() >= 3 ? clean : all;
   std::sort(use.begin(), use.end());

@@ -1,5 +1,5 @@
-// Whole training steps (forward, cross-entropy, backward, clip, SGD) and forward passes of the
-// networks that the peers' programs time, on random images of the network's size.
+// Whole training steps (forward, cross-entropy, backward, SGD) and forward passes of the networks
+// that the peers' programs time, on random images of the network's size.
 //
 //   bench_train --net NAME [--mode train|infer] [--batch 64] [--threads 1] [--secs 6] [--steps N]
 //               [--paths FILE]
@@ -7,7 +7,9 @@
 // NAME: resnet20, mobilenet_v2_cifar (mbv2), any other network of the catalogue, or fbnet (one of
 // nine candidates in each of 22 slots, drawn anew each step) or fbnet_full (the Gumbel-weighted sum
 // of all nine, gradients to all). FILE: lines of 22 choices, one line a step, for fbnet. Prints CSV
-// as the peers' bench_train.py does; the peak resident set is of the whole process.
+// as the peers' bench_train.py does; the peak resident set is of the whole process. As there, steps
+// in which the threads waited for a processor are left out where five are clean and no number of
+// steps was given.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -20,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/waited.h"
 #include "engine/cpu.h"
 #include "nn/supernet.h"
 #include "nn/train.h"
@@ -237,16 +240,21 @@ int main(int argc, char** argv) {
   const double first = Now() - start;
   for (int i = 0; i < 2; ++i) step();
   next = 0;
-  std::vector<double> times;
+  std::vector<double> times, clean;
   const double begin = Now();
   while (options.steps > 0 ? static_cast<int>(times.size()) < options.steps
                            : Now() - begin < options.secs || times.size() < 5) {
-    const double t = Now();
+    const double waited = bench::WaitedSeconds(), t = Now();
     step();
     times.push_back(Now() - t);
+    if (bench::WaitedSeconds() - waited < bench::kCleanShare * times.back()) {
+      clean.push_back(times.back());
+    }
   }
+  const int steps = static_cast<int>(times.size()), clean_steps = static_cast<int>(clean.size());
   double mean = 0;
   for (double t : times) mean += t / static_cast<double>(times.size());
+  if (options.steps == 0 && clean.size() >= 5) times = clean;
   std::sort(times.begin(), times.end());
   const auto quantile = [&](double q) {
     return times[std::min(times.size() - 1,
@@ -265,9 +273,8 @@ int main(int argc, char** argv) {
   std::printf("%s,%s,nhwc,%d,%d,%s,%.1f,%.1f,%.1f,%.2f,%d,%d,%.2f,%.1f,0,%.3f,%.0f\n",
               options.net.c_str(), options.mode.c_str(), options.batch, options.threads,
               engine::TargetName(engine::ActiveTarget()), options.batch / typical,
-              options.batch / times[0], options.batch / quantile(0.9), typical * 1e3,
-              static_cast<int>(times.size()), static_cast<int>(times.size()),
-              full ? 0 : macs_image / 1e6,
+              options.batch / times[0], options.batch / quantile(0.9), typical * 1e3, steps,
+              clean_steps, full ? 0 : macs_image / 1e6,
               full ? 0 : (train ? 6 : 2) * macs_image * options.batch / typical * 1e-9, first,
               static_cast<double>(usage.ru_maxrss) / 1024);
 }
