@@ -1,6 +1,7 @@
-// The passes of a fused chain (engine/ops_chain.cc): one convolution each, pointwise or depthwise,
-// that normalises what it reads block by block in the second-level cache, and sums over what it
-// writes while it is there. Not part of the API page (engine/ops.h).
+// The passes of a fused chain (engine/ops_chain.cc): one convolution each. A pointwise or depthwise
+// one normalises what it reads block by block in the second-level cache, and sums over what it
+// writes while it is there; any other does this in passes of their own. Not part of the API page
+// (engine/ops.h).
 //
 // A convolution's output before batch normalisation is y, after it (and the activation) z. dz is
 // the gradient of z; dy follows from dz and y once its channel sums are known.

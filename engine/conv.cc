@@ -1,5 +1,6 @@
 // Convolutions and matrix products, taken to the few loops that do the work: a correlation for
-// forward and backward-data, a filter gradient for the rest, depthwise passes of their own.
+// forward and backward-data, a filter gradient for the rest; depthwise passes, Winograd's and small
+// products of their own.
 #include "engine/conv.h"
 
 #include "engine/check.h"

@@ -3,7 +3,8 @@
 //
 // Layouts: images N H W C; filters R S C/groups K (so a pointwise filter is a C x K matrix and a
 // depthwise filter is R S 1 K). Cross-correlation, zero padding, dilation 1. Floats in, floats out.
-// Results do not depend on the number of threads.
+// Results do not depend on the number of threads. Dense 3x3 filters at stride 1 go by Winograd
+// where that is estimated to be faster; it rounds more (engine/conv_winograd.h).
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,8 @@ struct ConvShape {
   int64_t macs() const { return output_size() * r * s * (c / groups); }
 };
 
-// REQUIRES (all three): c and k divisible by groups; oh(), ow() >= 1; pointers not overlapping.
+// REQUIRES (all three): c and k divisible by groups; oh(), ow() >= 1; a depthwise filter at most 64
+// wide; pointers not overlapping.
 // With accumulate the result is added to what the output holds, otherwise it replaces it.
 
 // y[n,oh,ow,k] = sum x * f

@@ -1,5 +1,6 @@
 // The inner kernels of depthwise convolution, as one table per target. The loops around them
-// (bands, channels, threads) are engine/conv_depthwise.cc, the same for every target.
+// (bands, channels, threads) are engine/conv_depthwise.cc, engine/conv_depthwise_rows.cc and
+// engine/conv_depthwise_filter.cc, the same for every target.
 //
 // Every output element is one chain of Fma steps in the order of the filter taps.
 #pragma once
