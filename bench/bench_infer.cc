@@ -81,6 +81,8 @@ void Bench(const std::string& argument, int threads, double secs) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const engine::Status status = engine::InitTargetFromEnvironment();
+  if (!status.ok()) Fail(status.message());
   double secs = 2;
   std::vector<std::string> networks;
   for (int i = 2; i < argc; i++) {
