@@ -161,6 +161,47 @@ TEST(Tape, AWarmInferenceAllocatesNothing) {
   EXPECT_GT(program.work_bytes(3), program.work_bytes(1));
 }
 
+// A convolution that goes by Winograd, and a block whose passes are fused.
+TEST(Tape, AWarmChainStepAllocatesNothing) {
+  constexpr int kImages = 8, kSide = 16, kC = 16, kWide = 128;
+  Parameter stem("stem", Shape(3, 3, kC, kC)), expand("expand", Shape(1, 1, kC, kWide)),
+      depthwise("depthwise", Shape(3, 3, 1, kWide)), project("project", Shape(1, 1, kWide, kC)),
+      wide("wide", Shape(kWide)), narrow("narrow", Shape(kC));
+  const std::vector<Parameter*> parameters = {&stem, &expand, &depthwise, &project, &wide, &narrow};
+  Rng rng(1);
+  for (Parameter* p : parameters) {
+    for (int64_t i = 0; i < p->value.size(); ++i) p->value[i] = 0.3f * rng.Normal();
+  }
+  std::vector<float> images(kImages * kSide * kSide * kC);
+  for (float& x : images) x = rng.Normal();
+  for (int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    Tape tape(pool);
+    Sgd sgd(parameters, SgdOptions());
+    int64_t before = 0;
+    for (int i = 0; i < 13; ++i) {
+      if (i == 3) before = g_allocations;
+      tape.Reset();
+      sgd.ZeroGrad();
+      const Var in = tape.Alias(Shape(kImages, kSide, kSide, kC), images.data());
+      const Var x = Conv2d(tape, in, tape.Leaf(stem), {1, 1, 1});
+      ConvLink links[3];
+      Parameter* const filters[] = {&expand, &depthwise, &project};
+      for (int j = 0; j < 3; ++j) {
+        links[j].filter = tape.Leaf(*filters[j]);
+        links[j].gamma = links[j].beta = tape.Leaf(j < 2 ? wide : narrow);
+        links[j].norm.update_running = false;
+        links[j].norm.activation = j < 2 ? Activation::kRelu : Activation::kNone;
+      }
+      links[1].conv = {1, 1, kWide};
+      const Var y = ConvChain(tape, x, links, 3, x);
+      tape.Backward(Sum(tape, Mul(tape, y, in)));
+      sgd.Step(1e-4f, pool);
+    }
+    EXPECT_EQ(g_allocations, before) << threads << " threads";
+  }
+}
+
 // A policy-gradient step, whose every operation is small.
 TEST(Tape, AWarmPolicyStepAllocatesNothing) {
   ThreadPool pool(1);

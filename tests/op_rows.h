@@ -309,6 +309,43 @@ inline void AddConvChains(std::vector<OpRow>* rows, OpSize size) {
   }
 }
 
+// A block of ResNet: dense links, and an activation after the residual sum.
+inline void AddResidualChains(std::vector<OpRow>* rows, OpSize size) {
+  const Shape image = size == OpSize::kBench ? Shape(64, 32, 32, 16) : Shape(2, 5, 4, 3);
+  const int c = image.last();
+  OpRow row;
+  row.name = "ConvChain";
+  row.variant = "residual block";
+  const OpInput filter{Shape(3, 3, c, c), -1, 1, {}, false}, gamma{Shape(c), 0.5, 1.5, {}, false},
+      beta{Shape(c), -1, 1, {}, false};
+  row.inputs = {{image, -2, 2, {}, true}, filter, gamma, beta, filter, gamma, beta};
+  row.build = [](Tape& t, const Vars& v) {
+    ConvLink links[2];
+    for (size_t i = 0; i < 2; ++i) {
+      links[i].filter = v[3 * i + 1];
+      links[i].conv = {1, 1, 1};
+      links[i].gamma = v[3 * i + 2];
+      links[i].beta = v[3 * i + 3];
+      links[i].norm.update_running = false;
+      links[i].norm.activation = Activation::kRelu;
+    }
+    return ConvChain(t, v[0], links, 2, v[0]);
+  };
+  row.reference = [image, c](const Values& v) {
+    const ConvShape conv{image.dim[0], image.dim[1], image.dim[2], c, c, 3, 3, 1, 1, 1};
+    const double epsilon = double{BatchNormOptions().epsilon};
+    Doubles y = reference::Conv2d(conv, v[0], v[1]);
+    y = reference::Map(reference::BatchNorm(y, v[2], v[3], {}, {}, epsilon), reference::Relu);
+    y = reference::Conv2d(conv, y, v[4]);
+    y = reference::BatchNorm(y, v[5], v[6], {}, {}, epsilon);
+    for (size_t i = 0; i < y.size(); ++i) y[i] += v[0][i];
+    return reference::Map(y, reference::Relu);
+  };
+  row.tolerance = 1e-5;
+  row.same_bits_on_all_targets = false;
+  rows->push_back(row);
+}
+
 inline void AddSoftmaxes(std::vector<OpRow>* rows, OpSize size) {
   for (const Shape& shape : Rows(size)) {
     const auto c = static_cast<size_t>(shape.last());
@@ -564,6 +601,7 @@ inline std::vector<OpRow> OpRows(OpSize size) {
   op_rows::AddProducts(&rows, size);
   op_rows::AddBatchNorms(&rows, size);
   op_rows::AddConvChains(&rows, size);
+  op_rows::AddResidualChains(&rows, size);
   op_rows::AddSoftmaxes(&rows, size);
   op_rows::AddPools(&rows, size);
   op_rows::AddShapes(&rows, size);
