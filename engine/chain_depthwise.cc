@@ -125,6 +125,7 @@ conv::DepthwiseBand BandOf(const LinkShape& shape, const Window& from, const flo
 // What the next band of an image reads for the filter gradient, to be fetched.
 struct NextRows {
   const float *z, *dy;
+  int64_t z_floats, dy_floats;
 };
 
 // partial (+)= z * dy over output rows [first, until).
@@ -152,7 +153,9 @@ void FilterRows(const LinkShape& shape, const Window& z, const Window& dy, int f
   args.taps = shape.r;
   args.channels = c;
   args.next_x = next.z;
+  args.next_x_floats = next.z_floats;
   args.next_dy = next.dy;
+  args.next_dy_floats = next.dy_floats;
   args.accumulate = accumulate;
   simd::DepthwiseKernelsFor(ActiveTarget()).filter[shape.s][shape.stride](args);
 }
@@ -234,8 +237,10 @@ void DepthwiseBackward(const LinkShape& shape, const Source& x, const GradSource
   const int64_t dy_floats = int64_t{rows + halo} * shape.ow() * c;
   const int64_t filter_floats = shape.filter_size();
   const Parts parts = PartsOf(shape.n, filter_floats);
-  // The last band completes up to a filter's rows more than it has.
-  const int64_t dz_rows = std::min(shape.h, rows * shape.stride + shape.pad + shape.stride);
+  // A band completes the input rows that no later one reaches: as many as it has, and the last of
+  // an image all that are left.
+  const int64_t dz_rows =
+      std::min(shape.h, rows * shape.stride + std::max(0, shape.r - 1 - shape.pad));
   Result result = ResultOf(dx.dz, shape.n * shape.h * row_floats, row_floats);
   if (dx.dz == nullptr || dx.accumulate) result.streams = false;
   const int64_t dz_at = z_floats + conv::CeilDiv(dy_floats, 16) * 16;
@@ -257,12 +262,10 @@ void DepthwiseBackward(const LinkShape& shape, const Source& x, const GradSource
           const Window& z =
               source.Hold(std::max(0, top),
                           std::min(shape.h, top + (until - first - 1) * shape.stride + shape.r));
-          // The kernel fetches as much as it reads: only where there is so much.
-          const bool more = source.floats_left() >= rows * shape.stride * row_floats &&
-                            gradient.floats_left() >= rows * int64_t{shape.ow()} * c;
-          FilterRows(shape, z, g, first, until,
-                     {more ? source.next() : nullptr, more ? dy.dz + gradient.next() : nullptr},
-                     partial, image > parts.begin(part) || b > 0);
+          const NextRows next = {source.next(), dy.dz + gradient.next(),
+                                 std::min(source.floats_left(), rows * shape.stride * row_floats),
+                                 std::min(gradient.floats_left(), rows * int64_t{shape.ow()} * c)};
+          FilterRows(shape, z, g, first, until, next, partial, image > parts.begin(part) || b > 0);
         }
         if (dx.dz == nullptr) continue;
         // Input rows that no later row of dy reaches.

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/check.h"
+#include "engine/cpu.h"
 #include "engine/infer_internal.h"
 
 namespace rhnas::engine {
@@ -341,6 +342,7 @@ void InferProgram::Run(const float* images, int n, float* out, ThreadPool& pool)
   const Impl& p = *impl_;
   RHNAS_CHECK(p.finished, "an unfinished program");
   RHNAS_CHECK(n >= 1, "%d images", n);
+  FlushDenormals();
   const int threads = pool.size();
   const int64_t in_floats = p.At(kImage).floats(), out_floats = output_floats();
   const conv::Scratch scratch(pool, threads > 1 ? p.LayoutFor(1).floats : 0,

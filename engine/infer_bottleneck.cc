@@ -111,10 +111,12 @@ class BottleneckStep : public Step {
     if (whole_) {
       const int64_t image = out_.pixels() * wide_;
       group_ = static_cast<int>(Max(1, kMiddleFloats / image));
-      if (expand_) near_ = static_cast<int>(Max(1, kNearFloats / expanded_floats(rows)));
+      if (expand_) near_ = static_cast<int>(Max(1, kNearFloats / (in_.pixels() * piece)));
       if (near_ > group_) near_ = group_;
     }
-    middle_offset_ = CeilDiv(near_ * expanded_floats(rows), 16) * 16;
+    // Whole images are expanded whole, with the rows at the end that no output reads.
+    const int64_t near_floats = whole_ ? in_.pixels() * piece : expanded_floats(rows);
+    middle_offset_ = CeilDiv(near_ * near_floats, 16) * 16;
     kept_offset_ = middle_offset_ + CeilDiv(group_ * rows * middle_row, 16) * 16;
     kept_floats_ = whole_ || !expand_
                        ? 0

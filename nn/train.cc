@@ -58,6 +58,7 @@ StepStats WeightStep(Supernet& net, const Genotype& path, const Batch& batch,
 Evaluation Evaluate(Supernet& net, const Genotype& path, Loader& loader, bool batch_statistics,
                     int max_batches, Tape& tape) {
   Pass pass;
+  pass.training = batch_statistics;
   pass.update_running = false;
   pass.constant_weights = true;
   int batches = max_batches;
@@ -65,7 +66,8 @@ Evaluation Evaluate(Supernet& net, const Genotype& path, Loader& loader, bool ba
     batches = loader.batches_per_epoch();
     loader.Seek(0);
   }
-  // With running statistics nothing depends on the batch: a compiled network does it faster.
+  // With running statistics nothing depends on the batch: a compiled network does it faster, on
+  // images of the space's size.
   std::optional<InferencePlan> plan;
   if (!batch_statistics) plan.emplace(net, path);
   std::vector<float> rows;
@@ -77,7 +79,8 @@ Evaluation Evaluate(Supernet& net, const Genotype& path, Loader& loader, bool ba
     tape.Reset();
     const int count = batch.shape.dim[0];
     Var logits;
-    if (plan.has_value()) {
+    const Space& space = net.space();
+    if (plan.has_value() && batch.shape == Shape(count, space.h, space.w, space.c)) {
       const Shape shape(count, net.space().classes);
       rows.resize(static_cast<size_t>(shape.size()));
       plan->Run(batch.images, count, rows.data(), tape.pool());

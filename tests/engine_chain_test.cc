@@ -234,6 +234,8 @@ std::vector<Case> Cases() {
        8,
        {{false, 1, 1, 0, 192, kRelu}, {true, 3, 1, 1, 0, kRelu}, {false, 1, 1, 0, 8, kNone}},
        true},
+      // A gradient of 16 MiB is written past the caches; the last band completes the most rows.
+      {"streamed, no padding", 2, 66, 66, 512, {{true, 7, 1, 0, 0, kRelu}}, false},
       {"tall and thin",
        2,
        70,

@@ -202,6 +202,18 @@ TEST(NnInference, EveryBlockAndActivation) {
   }
 }
 
+// Rows at the end of an image that no output reads are expanded with the others.
+TEST(NnInference, UnreadRows) {
+  for (int stride : {2, 3}) {
+    for (int side : {6, 7, 8}) {
+      Block mb = MakeBlock(BlockKind::kMbConv, 3, Activation::kRelu);
+      mb.expansion = 4;
+      mb.pad = 0;
+      CheckBlock(mb, 16, 12, side, stride, engine::Format("side %d, stride %d", side, stride));
+    }
+  }
+}
+
 // Planes too large for one band: rows that bands share are kept, and computed at the seams between
 // threads.
 TEST(NnInference, Bands) {
