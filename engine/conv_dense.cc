@@ -82,7 +82,11 @@ void CorrelatePanels(const Correlation& job, const PackedFilter& plan, ThreadPoo
       padded ? ((block - 1) * job.stride + job.r) * copy_width * job.x_pixel : 0;
   // An output that no cache holds goes past them, when its lines are written whole.
   const int64_t y_floats = int64_t{job.images} * job.out_h * job.out_w * job.y_pixel;
-  const bool stream = y_floats > kStreamFloats && !job.accumulate &&
+  bool whole_lines = true;  // in every panel
+  for (int p = 1; p < plan.panels && whole_lines; p++) {
+    whole_lines = plan.PanelAt(p).column % kLineFloats == 0;
+  }
+  const bool stream = y_floats > kStreamFloats && !job.accumulate && whole_lines &&
                       job.columns % kLineFloats == 0 && job.y_pixel % kLineFloats == 0 &&
                       reinterpret_cast<uintptr_t>(job.y) % (kLineFloats * sizeof(float)) == 0;
 
