@@ -300,9 +300,9 @@ Var Run(Tape& tape, Var x, const ConvLink* links, int count, Var residual, Passe
     at.kind = KindOf(at, passes);
     in = Shape(at.n, at.oh(), at.ow(), at.k);
     RHNAS_CHECK(link.norm.epsilon > 0, "BatchNorm with epsilon %g", double{link.norm.epsilon});
-    RHNAS_CHECK(!link.norm.update_running ||
-                    (link.running_mean != nullptr && link.running_var != nullptr),
-                "BatchNorm of %s without running statistics", in.ToString().c_str());
+    RHNAS_CHECK(
+        !link.norm.update_running || (link.running_mean != nullptr && link.running_var != nullptr),
+        "BatchNorm of %s without running statistics", in.ToString().c_str());
     RHNAS_CHECK(tape.shape(link.gamma) == Shape(at.k) && tape.shape(link.beta) == Shape(at.k),
                 "BatchNorm of %s with gamma %s and beta %s", in.ToString().c_str(),
                 tape.shape(link.gamma).ToString().c_str(),
