@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "engine/batch_norm_internal.h"
+#include "engine/conv.h"
 #include "engine/threads.h"
 
 namespace rhnas::engine::chain {
@@ -39,16 +40,11 @@ struct GradTarget {
 enum class Kind { kPlain, kPointwise, kDepthwise };
 
 // A convolution of n images.
-struct LinkShape {
-  int n = 1, h = 1, w = 1, c = 1, k = 1;
-  int r = 1, s = 1, stride = 1, pad = 0, groups = 1;
+struct LinkShape : ConvShape {
   Kind kind = Kind::kPlain;
 
-  int oh() const { return (h + 2 * pad - r) / stride + 1; }
-  int ow() const { return (w + 2 * pad - s) / stride + 1; }
   int64_t pixels_in() const { return int64_t{n} * h * w; }
   int64_t pixels_out() const { return int64_t{n} * oh() * ow(); }
-  int64_t filter_size() const { return int64_t{r} * s * (c / groups) * k; }
 };
 
 // Chunks that a forward pass takes the moments of its output by, and how many a backward pass has

@@ -9,21 +9,6 @@ namespace rhnas::engine::chain {
 
 namespace {
 
-ConvShape ShapeOf(const LinkShape& shape) {
-  ConvShape conv;
-  conv.n = shape.n;
-  conv.h = shape.h;
-  conv.w = shape.w;
-  conv.c = shape.c;
-  conv.k = shape.k;
-  conv.r = shape.r;
-  conv.s = shape.s;
-  conv.stride = shape.stride;
-  conv.pad = shape.pad;
-  conv.groups = shape.groups;
-  return conv;
-}
-
 const float* Normalized(const LinkShape& shape, const Source& x, Tape& tape) {
   if (x.norm == nullptr) return x.data;
   const int c = shape.c;
@@ -41,7 +26,7 @@ const float* Normalized(const LinkShape& shape, const Source& x, Tape& tape) {
 
 void PlainForward(const LinkShape& shape, const Source& x, const float* filter, float* y,
                   const internal::MomentPartials& moments, Tape& tape) {
-  ConvForward(ShapeOf(shape), Normalized(shape, x, tape), filter, y, false, tape.pool());
+  ConvForward(shape, Normalized(shape, x, tape), filter, y, false, tape.pool());
   const int k = shape.k;
   const int64_t chunk = internal::ChunkRows(k);
   tape.pool().ParallelFor(shape.pixels_out(), chunk, [&](int64_t begin, int64_t end, int) {
@@ -52,7 +37,6 @@ void PlainForward(const LinkShape& shape, const Source& x, const float* filter, 
 void PlainBackward(const LinkShape& shape, const Source& x, const GradSource& dy,
                    const float* filter, const GradTarget& dx, float* dfilter, Tape& tape) {
   const int c = shape.c, k = shape.k;
-  const ConvShape conv = ShapeOf(shape);
   ThreadPool& pool = tape.pool();
   const auto& kernels = simd::Elementwise();
   float* const dy_all = tape.arena().Floats(shape.pixels_out() * k);
@@ -62,10 +46,10 @@ void PlainBackward(const LinkShape& shape, const Source& x, const GradSource& dy
         dy.channels.offset, dy_all + begin * k, end - begin, k, false);
   });
   if (dfilter != nullptr) {
-    ConvBackwardFilter(conv, Normalized(shape, x, tape), dy_all, dfilter, true, pool);
+    ConvBackwardFilter(shape, Normalized(shape, x, tape), dy_all, dfilter, true, pool);
   }
   if (dx.dz == nullptr) return;
-  ConvBackwardData(conv, dy_all, filter, dx.dz, dx.accumulate, pool);
+  ConvBackwardData(shape, dy_all, filter, dx.dz, dx.accumulate, pool);
   if (x.norm == nullptr) return;
   const int64_t chunk = internal::ChunkRows(c);
   pool.ParallelFor(shape.pixels_in(), chunk, [&](int64_t begin, int64_t end, int) {
