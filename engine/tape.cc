@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 
 #if defined(__linux__)
@@ -21,6 +22,14 @@ constexpr int64_t kReusedFloats = 4096;
 // From which size a block asks for huge pages.
 constexpr size_t kHugePages = 4 << 20;
 constexpr size_t kSmallestBlock = 256 << 10;  // a policy network's step fits in one
+
+#if defined(__linux__)
+// RHNAS_HUGE_PAGES=0 turns them off.
+bool WantsHugePages() {
+  static const char* const wish = std::getenv("RHNAS_HUGE_PAGES");
+  return wish == nullptr || std::strcmp(wish, "0") != 0;
+}
+#endif
 
 // Every tape, and every Reset of one, has its own stamp. Atomic because tapes may be made in
 // several threads; stamps never enter a result, so their order does not matter.
@@ -45,7 +54,8 @@ void Arena::AddBlock(size_t bytes) {
   // Fewer page faults and address translations, where the system has huge pages; else no effect.
   const uintptr_t page = 4096,
                   at = (reinterpret_cast<uintptr_t>(block.data) + page - 1) & ~(page - 1);
-  if (bytes >= kHugePages) (void)madvise(reinterpret_cast<void*>(at), bytes - page, MADV_HUGEPAGE);
+  if (bytes >= kHugePages && WantsHugePages())
+    (void)madvise(reinterpret_cast<void*>(at), bytes - page, MADV_HUGEPAGE);
 #endif
   blocks_.push_back(block);
   ++block_allocations_;
