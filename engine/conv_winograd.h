@@ -8,9 +8,9 @@
 // +-1, +-2, infinity: half the error, at the same price. Measured on standard normal data against
 // double, for 16, 64 and 128 channels: an error of at most 0.9e-6, 1.6e-6, 1.6e-6 of the largest
 // output, a quarter more where multiply-adds are not fused, and 5e-7, 8e-7, 1.1e-6 root mean
-// square; with 0, +-1, +-2: 2.5e-6, 3.9e-6, 5.4e-6. An infinity in x becomes
-// a not-a-number in every output of the 4x4 tiles that read it; the direct kernels keep it.
-// tests/engine_winograd_test.cc holds these to a bound.
+// square; with 0, +-1, +-2: 2.5e-6, 3.9e-6, 5.4e-6.
+// tests/engine_winograd_test.cc holds these to a bound. An infinity in x becomes a not-a-number in
+// every output of the 4x4 tiles that read it; the direct kernels keep it.
 //
 // The bits do not depend on the number of threads, and are the same for all targets that fuse their
 // multiply-adds.
