@@ -8,8 +8,11 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null)
 BASE_FLAGS = -std=c++17 $(OPT) -ffp-contract=off -pthread -I. $(WARN) $(EXTRA)
 # Nothing is thrown, so nothing is unwound: the tables would be a twentieth of the program.
-LIB_FLAGS = $(BASE_FLAGS) -fno-exceptions -fno-rtti -fno-asynchronous-unwind-tables
-LINK_FLAGS = -pthread $(EXTRA_LINK)
+LIB_FLAGS = $(BASE_FLAGS) -ffunction-sections -fdata-sections -fno-exceptions -fno-rtti -fno-asynchronous-unwind-tables
+# A program takes of the library what it calls.
+DROP_UNUSED = $(if $(filter Darwin,$(shell uname -s)),-Wl$(comma)-dead_strip,-Wl$(comma)--gc-sections)
+comma = ,
+LINK_FLAGS = -pthread $(DROP_UNUSED) $(EXTRA_LINK)
 ifneq ($(SAN),)
   OPT = -O1 -g -fno-omit-frame-pointer
   # vptr needs run-time type information, which the library is built without.
@@ -51,10 +54,13 @@ $(BUILD)/obj/bench/%.o: bench/%.cc
 	@mkdir -p $(@D)
 	$(CXX) $(BASE_FLAGS) -MMD -MP -c -o $@ $<
 
-# The wiring and the command line compute next to nothing: half the size. (Not where a sanitizer or
-# the caller chose another level.)
+# The wiring, the command line and what reads, writes and describes compute next to nothing: half the
+# size. (Not where a sanitizer or the caller chose another level.) CMakeLists.txt has the same list.
+COLD = nn/blocks nn/data nn/data_files nn/data_folder nn/genotype nn/layer_shape nn/space \
+  nn/space_catalogue nn/space_layers nn/supernet nn/text nn/train \
+  hw/config hw/config_json hw/config_presets hw/json hw/number hw/tables hw/tables_default rl/agent
 ifeq ($(OPT),-O2)
-$(call objects,$(SOURCES_search) search/main.cc): OPT = -Os
+$(call objects,$(SOURCES_search) search/main.cc $(COLD:=.cc)): OPT = -Os
 endif
 
 # The commit stands in one object, rebuilt when it changes.
