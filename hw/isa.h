@@ -53,7 +53,9 @@ struct Instruction {
   int64_t iterations() const { return int64_t{lp0} * lp1 * (int64_t{uop_end} - uop_begin); }
 };
 
-// Scratchpad indices. ALU: acc destination, inp source (an accumulator).
+// Scratchpad indices. ALU: acc destination; the source, an accumulator too, is inp plus wgt shifted
+// left by the bits of inp (core/TensorAlu.scala), since inp alone may be too short. Of an operation
+// with an immediate the hardware reads the first operand at the source as well: set both alike.
 struct MicroOp {
   uint32_t acc = 0, inp = 0, wgt = 0;
   bool operator==(const MicroOp& o) const { return acc == o.acc && inp == o.inp && wgt == o.wgt; }
@@ -79,7 +81,7 @@ struct Encoding {
 bool Encode(const Encoding& encoding, const Instruction& instruction, Word128* word,
             std::string* why);
 bool EncodeMicroOp(const Encoding& encoding, const MicroOp& uop, uint64_t* word, std::string* why);
-// False: an illegal opcode, memory id or ALU operation.
+// False: an illegal opcode, memory id or ALU operation, or bits set that belong to no field.
 bool Decode(const Encoding& encoding, const Word128& word, Instruction* instruction,
             std::string* why);
 MicroOp DecodeMicroOp(const Encoding& encoding, uint64_t word);
