@@ -265,8 +265,13 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, const Tiling& a
 
 std::optional<NetworkCost> CostModel::Evaluate(const std::vector<Layer>& layers,
                                                std::string* why) const {
+  return SumOfLayers(*this, layers, why);
+}
+
+std::optional<NetworkCost> SumOfLayers(const DesignModel& model, const std::vector<Layer>& layers,
+                                       std::string* why) {
   NetworkCost total;
-  total.area_um2 = area_um2_;
+  total.area_um2 = model.area_um2();
   total.layers.reserve(layers.size());
   for (size_t i = 0; i < layers.size(); ++i) {
     size_t twin = 0;
@@ -274,7 +279,7 @@ std::optional<NetworkCost> CostModel::Evaluate(const std::vector<Layer>& layers,
     if (twin < i) {
       total.layers.push_back(total.layers[twin]);
     } else {
-      std::optional<LayerCost> cost = Evaluate(layers[i], why);
+      std::optional<LayerCost> cost = model.Evaluate(layers[i], why);
       if (!cost.has_value()) return std::nullopt;
       total.layers.push_back(*cost);
     }

@@ -76,7 +76,23 @@ struct NetworkCost {
   std::vector<LayerCost> layers;
 };
 
-class CostModel {
+// What a search asks of one design, of whatever family (hw/accelerator.h). Thread-safe.
+class DesignModel {
+ public:
+  virtual ~DesignModel() = default;
+  virtual double area_um2() const = 0;
+  virtual std::string design_name() const = 0;  // for messages
+  // Empty: the design is invalid or cannot run the layer; `why` (optional) tells.
+  virtual std::optional<LayerCost> Evaluate(const Layer& layer,
+                                            std::string* why = nullptr) const = 0;
+  // Sum over layers.
+  virtual std::optional<NetworkCost> Evaluate(const std::vector<Layer>& layers,
+                                              std::string* why = nullptr) const = 0;
+  // How the layer is run, for people: a tiling, folds.
+  virtual std::string ScheduleText(const LayerCost& cost) const { return cost.tiling.ToString(); }
+};
+
+class CostModel : public DesignModel {
  public:
   // The configuration must be valid (Check(config).ok), or every answer is empty. The table's
   // values are copied. pipelined_memory: every read request is served DPI_DELAY cycles after it was
@@ -84,16 +100,17 @@ class CostModel {
   CostModel(const Config& config, const CostTable& table, bool pipelined_memory = false);
 
   const Config& config() const { return config_; }
-  double area_um2() const { return area_um2_; }
+  double area_um2() const override { return area_um2_; }
+  std::string design_name() const override { return ShortName(config_); }
   // Best tiling by latency, ties by energy. Empty: the configuration is invalid or no tiling fits;
   // `why` (optional) then tells the operand that does not fit, what it needs and what there is.
-  std::optional<LayerCost> Evaluate(const Layer& layer, std::string* why = nullptr) const;
+  std::optional<LayerCost> Evaluate(const Layer& layer, std::string* why = nullptr) const override;
   // With a given tiling, clipped to the layer where it is larger.
   std::optional<LayerCost> Evaluate(const Layer& layer, const Tiling& tiling,
                                     std::string* why = nullptr) const;
   // Sum over layers (remembers equal shapes within the call).
   std::optional<NetworkCost> Evaluate(const std::vector<Layer>& layers,
-                                      std::string* why = nullptr) const;
+                                      std::string* why = nullptr) const override;
 
  private:
   // The table's values for this configuration, looked up once.
@@ -120,5 +137,9 @@ class CostModel {
 // stay the same, while decoders and sense amplifiers do not shrink with the words: configurations
 // of many shallow memories, as wide elements in small scratchpads are, come out too small.
 double AreaUm2(const Config& config, const CostTable& table);
+
+// Evaluates layer by layer (equal shapes once) and sums.
+std::optional<NetworkCost> SumOfLayers(const DesignModel& model, const std::vector<Layer>& layers,
+                                       std::string* why);
 
 }  // namespace rhnas::hw

@@ -5,7 +5,7 @@
 #include <system_error>
 
 #include "engine/archive.h"
-#include "hw/validity.h"
+#include "hw/vta_accelerator.h"
 #include "search/console.h"
 #include "search/run_folder.h"
 #include "search/suggest.h"
@@ -144,21 +144,7 @@ Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bi
   if (!found.ok()) {
     return {Status::Error("%s", found.error().c_str()), IsFile(path) ? kExitFailure : kExitUsage};
   }
-  hw::Config config = *found;
-  if (bus_bits == 0 || bus_bits == config.bus_bits) return {config, kExitOk};
-  config.bus_bits = config.dpi_data_bits = bus_bits;
-  // The tag field is no design parameter: another bus brings the one it needs.
-  constexpr int kWidestTag = 32;
-  for (hw::Config wider = config; wider.vme_tag_bits < kWidestTag; ++wider.vme_tag_bits) {
-    bool tag_missed = false;
-    for (const hw::Verdict& verdict : hw::CheckAll(wider)) {
-      tag_missed = tag_missed || verdict.rule == hw::Rule::kR7;
-    }
-    if (tag_missed) continue;
-    config = wider;
-    break;
-  }
-  return {config, kExitOk};
+  return {hw::ConfigOnBus(*found, bus_bits), kExitOk};
 }
 
 Result<hw::CostTable> LoadCostTable(const std::string& path) {

@@ -1,6 +1,7 @@
 // rhnas cost: what a network costs on an accelerator.
 #include "hw/cost.h"
 #include "hw/json.h"
+#include "hw/vta_accelerator.h"
 #include "search/arguments.h"
 #include "search/command.h"
 #include "search/layers.h"
@@ -140,7 +141,7 @@ class CostCommand : public Command {
     json.Key("network").String(network.name);
     json.Key("hw").Raw(hw::ToJson(config)).Key("hw_name").String(hw::ShortName(config));
     json.Key("valid").Bool(false);
-    AddVerdicts(verdicts, &json);
+    AddVerdicts(hw::ToBrokenRules(verdicts), &json);
     json.EndObject();
     console->Print(json.text() + "\n");
     return kExitFailure;

@@ -78,15 +78,13 @@ class SearchCommand : public Command {
            "(energy_table.csv), which a resumed run works with. Ctrl-C saves; --resume DIR goes on "
            "to the same\n"
            "bits (only --threads and --data may change). A second Ctrl-C ends at once.\n\n"
-           "result.json: network, hw, hw_name, valid, macs, params, latency_cycles, energy_pj, "
-           "edp_pj_cycles,\n"
-           "area_um2, dram_bytes, accuracy (test images), objective, limits (latency_met, "
-           "accuracy_met; a\n"
-           "limit not set is met), default (the same network on the default accelerator), ratio "
-           "(latency,\n"
-           "energy, edp: default / found, above 1 is better; area: found / default), proposals "
-           "(total, valid,\n"
-           "unmappable: valid, but a layer fits no tiling, by_rule), evaluations, seconds, seed.";
+           "result.json: network, accelerator, hw, hw_name, valid, macs, params, latency_cycles,\n"
+           "energy_pj, edp_pj_cycles, area_um2, dram_bytes, accuracy (test images), objective,\n"
+           "limits (latency_met, accuracy_met; a limit not set is met), default (the same network\n"
+           "on the default accelerator), ratio (latency, energy, edp: default / found, above 1 is\n"
+           "better; area: found / default), proposals (total, valid, unmappable: valid, but a "
+           "layer\n"
+           "fits no tiling, by_rule), evaluations, seconds, seed.";
   }
   const char* examples() const override {
     return "  rhnas search --objective edp --seed 7 --out runs/first\n"
@@ -266,7 +264,7 @@ class SearchCommand : public Command {
       const Status written = folder.Write(file, text);
       if (!written.ok() && status.ok()) status = written;
     };
-    write(RunFolder::kHardware, hw::ToJson(result.hw) + "\n");
+    write(result.accelerator->file_name(), result.hw->ToJson() + "\n");
     write(RunFolder::kNetwork, result.network + "\n");
     write(RunFolder::kResult, json);
     console->Print(console->json() ? json

@@ -1,6 +1,7 @@
 // rhnas space: what can be searched, which accelerators can be built.
 #include "hw/json.h"
 #include "hw/space.h"
+#include "hw/vta_accelerator.h"
 #include "search/arguments.h"
 #include "search/command.h"
 #include "search/report_json.h"
@@ -214,7 +215,7 @@ class SpaceCommand : public Command {
       json.BeginObject();
       json.Key("hw_space").String(space.name);
       json.Key("points").Int(count.points).Key("valid").Int(count.valid);
-      AddByRule(count.by_rule, &json);
+      AddByRule(hw::Vta(), count.by_rule.data(), &json);
       json.Key("by_macs").BeginArray();
       for (size_t i = 0; i < count.by_log_macs.size(); ++i) {
         const hw::MacBucket& bucket = count.by_log_macs[i];
@@ -310,7 +311,7 @@ class SpaceCommand : public Command {
       if (checked.error.empty()) {
         json.Key("hw_name").String(hw::ShortName(checked.config));
         json.Key("in_space").Bool(checked.in_space);
-        AddVerdicts(checked.verdicts, &json);
+        AddVerdicts(hw::ToBrokenRules(checked.verdicts), &json);
       } else {
         json.Key("error").String(checked.error);
       }

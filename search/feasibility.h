@@ -4,21 +4,21 @@
 
 #include "engine/status.h"
 #include "engine/threads.h"
-#include "hw/cost.h"
-#include "hw/space.h"
+#include "hw/accelerator.h"
 #include "nn/space.h"
+#include "search/cost_source.h"
 
 namespace rhnas::search {
 
 struct FeasibilityQuestion {
-  const hw::HwSpace* space = nullptr;  // null: the accelerator is fixed
-  hw::Config reference;                // the default accelerator, or the fixed one
+  const hw::DesignSpace* space = nullptr;  // null: the accelerator is fixed
+  hw::DesignPtr reference;                 // the default accelerator, or the fixed one
   hw::Limits limits;
   double area_max = 0;  // as the user gave it, relative to the default; for the message
   double default_area_um2 = 0;
   const nn::Space* networks = nullptr;
   double latency_max = 0;  // cycles; 0: none
-  const hw::CostTable* table = nullptr;
+  CostSource costs;
 };
 
 engine::Status CheckFeasible(const FeasibilityQuestion& question, engine::ThreadPool& pool);

@@ -67,7 +67,14 @@ std::array<float, 8> Summary(const std::vector<hw::Layer>& layers) {
 }  // namespace
 
 HardwareEnvironment::HardwareEnvironment(Setup setup, engine::ThreadPool& pool)
-    : setup_(std::move(setup)), pool_(pool), sizes_(setup_.space.sizes()), workload_({}) {}
+    : setup_(std::move(setup)),
+      pool_(pool),
+      sizes_(setup_.space->sizes()),
+      workload_({}),
+      best_(setup_.reference) {
+  proposals_.by_rule.assign(setup_.accelerator->rules().size(), 0);
+  proposals_.sample.resize(setup_.accelerator->rules().size());
+}
 
 void HardwareEnvironment::SetNetwork(const std::vector<hw::Layer>& layers) {
   const uint64_t hash = HashOf(layers);
@@ -76,20 +83,20 @@ void HardwareEnvironment::SetNetwork(const std::vector<hw::Layer>& layers) {
   workload_ = Workload(layers);
   observation_ = Summary(layers);
   memo_.clear();
-  const hw::CostModel reference(setup_.reference, *setup_.table);
-  const std::optional<DesignCost> cost = Evaluate(reference, workload_, pool_);
+  const std::optional<DesignCost> cost =
+      Evaluate(*setup_.costs.Model(*setup_.reference), workload_, pool_);
   RHNAS_CHECK(cost.has_value(), "the default accelerator cannot run the network");
   reference_cost_ = *cost;
   ++evaluations_;
   const bool had_best = best_valid_;
-  const hw::Config incumbent = best_;
+  const hw::DesignPtr incumbent = best_;
   best_valid_ = false;
-  if (hw::Check(setup_.reference, setup_.limits).ok) {
+  if (setup_.reference->Valid(setup_.limits)) {
     Consider(setup_.reference, reference_cost_, Reward(reference_cost_));
   }
-  if (had_best && !(incumbent == setup_.reference)) {
-    const hw::CostModel model(incumbent, *setup_.table);
-    const std::optional<DesignCost> again = Evaluate(model, workload_, pool_);
+  if (had_best && !hw::SameDesign(*incumbent, *setup_.reference)) {
+    const std::optional<DesignCost> again =
+        Evaluate(*setup_.costs.Model(*incumbent), workload_, pool_);
     ++evaluations_;
     if (again) Consider(incumbent, *again, Reward(*again));
   }
@@ -121,28 +128,28 @@ double HardwareEnvironment::Reward(const DesignCost& cost) const {
   return std::max(reward, kWorstValid);
 }
 
-void HardwareEnvironment::Consider(const hw::Config& config, const DesignCost& cost,
+void HardwareEnvironment::Consider(const hw::DesignPtr& design, const DesignCost& cost,
                                    double reward) {
   if (best_valid_ && reward <= best_reward_) return;
   best_valid_ = true;
-  best_ = config;
+  best_ = design;
   best_cost_ = cost;
   best_reward_ = reward;
 }
 
 double HardwareEnvironment::Propose(const std::vector<int>& index) {
-  const hw::Config config = setup_.space.At(index);
+  const hw::DesignPtr design = setup_.space->At(index);
   ++proposals_.total;
-  const std::vector<hw::Verdict> broken = hw::CheckAll(config, setup_.limits);
+  const std::vector<hw::BrokenRule> broken = design->CheckAll(setup_.limits);
   if (!broken.empty()) {
     double severity = 0;
-    for (const hw::Verdict& verdict : broken) {
+    for (const hw::BrokenRule& verdict : broken) {
       const size_t rule = static_cast<size_t>(verdict.rule);
       ++proposals_.by_rule[rule];
       if (proposals_.sample[rule].empty()) {
-        proposals_.sample[rule] = hw::ShortName(config) + ": " + verdict.ToString();
+        proposals_.sample[rule] = design->ShortName() + ": " + verdict.ToString();
       }
-      severity += verdict.severity();
+      severity += verdict.severity;
     }
     return kWorstValid - std::min(severity, 8.0) / 8;
   }
@@ -152,14 +159,13 @@ double HardwareEnvironment::Propose(const std::vector<int>& index) {
     ++(known->second >= kWorstValid ? proposals_.valid : proposals_.unmappable);
     return known->second;
   }
-  const hw::CostModel model(config, *setup_.table);
-  const std::optional<DesignCost> cost = Evaluate(model, workload_, pool_);
+  const std::optional<DesignCost> cost = Evaluate(*setup_.costs.Model(*design), workload_, pool_);
   ++evaluations_;
   double reward = kWorstValid - 1;
   if (cost) {
     ++proposals_.valid;
     reward = Reward(*cost);
-    Consider(config, *cost, reward);
+    Consider(design, *cost, reward);
   } else {
     ++proposals_.unmappable;
   }
@@ -168,7 +174,7 @@ double HardwareEnvironment::Propose(const std::vector<int>& index) {
 }
 
 void HardwareEnvironment::Save(engine::ArchiveWriter& archive, const std::string& prefix) const {
-  archive.PutString(prefix + "best", hw::ToJson(best_));
+  archive.PutString(prefix + "best", best_->ToJson());
   archive.Put(prefix + "best_cost", best_cost_);
   archive.Put(prefix + "best_reward", best_reward_);
   archive.Put(prefix + "best_valid", best_valid_);
@@ -176,7 +182,7 @@ void HardwareEnvironment::Save(engine::ArchiveWriter& archive, const std::string
   archive.Put(prefix + "total", proposals_.total);
   archive.Put(prefix + "valid", proposals_.valid);
   archive.Put(prefix + "unmappable", proposals_.unmappable);
-  archive.Put(prefix + "by_rule", proposals_.by_rule);
+  archive.PutVector(prefix + "by_rule", proposals_.by_rule);
   for (size_t rule = 0; rule < proposals_.sample.size(); ++rule) {
     archive.PutString(prefix + "sample" + std::to_string(rule), proposals_.sample[rule]);
   }
@@ -201,7 +207,7 @@ engine::Status HardwareEnvironment::Load(engine::ArchiveReader& archive,
   archive.Get(prefix + "total", &proposals_.total);
   archive.Get(prefix + "valid", &proposals_.valid);
   archive.Get(prefix + "unmappable", &proposals_.unmappable);
-  archive.Get(prefix + "by_rule", &proposals_.by_rule);
+  archive.GetVector(prefix + "by_rule", &proposals_.by_rule);
   for (size_t rule = 0; rule < proposals_.sample.size(); ++rule) {
     archive.GetString(prefix + "sample" + std::to_string(rule), &proposals_.sample[rule]);
   }
@@ -210,13 +216,18 @@ engine::Status HardwareEnvironment::Load(engine::ArchiveReader& archive,
   archive.GetVector(prefix + "memo_points", &points);
   archive.GetVector(prefix + "memo_rewards", &rewards);
   if (!archive.status().ok()) return archive.status();
-  const hw::Result<hw::Config> config = hw::ParseConfig(best, "checkpoint");
-  if (!config.ok()) return engine::Status::Error("%s", config.error().c_str());
+  const hw::Result<hw::DesignPtr> design = setup_.accelerator->Parse(best, "checkpoint");
+  if (!design.ok()) return engine::Status::Error("%s", design.error().c_str());
+  if (proposals_.by_rule.size() != proposals_.sample.size()) {
+    return engine::Status::Error("checkpoint: counts of %zu rules, accelerator %s has %zu",
+                                 proposals_.by_rule.size(), setup_.accelerator->name(),
+                                 proposals_.sample.size());
+  }
   if (points.size() != rewards.size()) {
     return engine::Status::Error("checkpoint: %zu evaluated points but %zu rewards", points.size(),
                                  rewards.size());
   }
-  best_ = *config;
+  best_ = *design;
   memo_.clear();
   for (size_t i = 0; i < points.size(); ++i) memo_.emplace(points[i], rewards[i]);
   return engine::Status::Ok();

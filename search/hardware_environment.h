@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "engine/archive.h"
-#include "hw/cost.h"
-#include "hw/space.h"
+#include "hw/accelerator.h"
 #include "rl/environment.h"
+#include "search/cost_source.h"
 #include "search/objective.h"
 
 namespace rhnas::search {
@@ -27,9 +27,11 @@ namespace rhnas::search {
 // What was proposed so far, over all networks.
 struct Proposals {
   int64_t total = 0, valid = 0;
-  std::array<int64_t, hw::kRuleCount> by_rule{};  // proposals that broke each rule (may be several)
-  std::array<std::string, hw::kRuleCount> sample;  // one invalid proposal a rule, with its reason
-  int64_t unmappable = 0;                          // valid, but a layer fits no tiling
+  // By rule of the accelerator's family: proposals that broke it (may be several), and one of them
+  // with its reason.
+  std::vector<int64_t> by_rule;
+  std::vector<std::string> sample;
+  int64_t unmappable = 0;  // valid, but a layer fits no tiling
 };
 
 class HardwareEnvironment : public rl::Environment {
@@ -37,10 +39,11 @@ class HardwareEnvironment : public rl::Environment {
   static constexpr double kWorstValid = -3.0;
 
   struct Setup {
-    hw::HwSpace space;
+    const hw::Accelerator* accelerator = nullptr;
+    std::shared_ptr<const hw::DesignSpace> space;  // of the accelerator
     hw::Limits limits;
-    hw::Config reference;  // the default accelerator on this platform
-    const hw::CostTable* table = nullptr;
+    hw::DesignPtr reference;  // the default accelerator on this platform
+    CostSource costs;
     Objective objective = Objective::kEdp;
     double latency_max = 0;  // cycles; 0: none
   };
@@ -61,7 +64,7 @@ class HardwareEnvironment : public rl::Environment {
   // (it always satisfies an area cap of 1.0), unless the reference breaks the limits: then none at
   // first.
   bool has_best() const { return best_valid_; }
-  const hw::Config& best() const { return best_; }
+  const hw::DesignPtr& best() const { return best_; }
   const DesignCost& best_cost() const { return best_cost_; }
   const DesignCost& reference_cost() const { return reference_cost_; }
   double best_reward() const { return best_reward_; }
@@ -77,7 +80,7 @@ class HardwareEnvironment : public rl::Environment {
   static constexpr int kObservation = 8;
   double Reward(const DesignCost& cost) const;
   double Propose(const std::vector<int>& index);
-  void Consider(const hw::Config& config, const DesignCost& cost, double reward);
+  void Consider(const hw::DesignPtr& design, const DesignCost& cost, double reward);
 
   Setup setup_;
   engine::ThreadPool& pool_;
@@ -86,7 +89,7 @@ class HardwareEnvironment : public rl::Environment {
   uint64_t network_hash_ = 0;
   std::array<float, kObservation> observation_{};
   DesignCost reference_cost_;
-  hw::Config best_;
+  hw::DesignPtr best_;
   DesignCost best_cost_;
   double best_reward_ = 0;
   bool best_valid_ = false;

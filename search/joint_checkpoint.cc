@@ -21,14 +21,15 @@ std::string JointSearch::Impl::Fingerprint() const {
   const auto file_name = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
   const SearchOptions& o = options;
   return engine::Format(
-      "space=%s width=%.17g always_pw=%d hw_space=%s bus=%d hw=%s objective=%s area_max=%.17g "
+      "space=%s width=%.17g always_pw=%d accelerator=%s hw_space=%s bus=%d hw=%s objective=%s "
+      "area_max=%.17g "
       "board=%s "
       "latency_max=%.17g accuracy_min=%.17g energy_table=%s dataset=%s train=%d test=%d warmup=%d "
       "search=%d "
       "final=%d batch=%d arch_every=%d hw_every=%d hw_evaluations=%d hw_final=%d lambda=%.17g "
       "gradient=%d "
       "lr=%.9g decay=%.9g arch_lr=%.9g tau=%.9g..%.9g agent=%s seed=%llu",
-      o.space.c_str(), o.width, o.always_pw, o.hw_space.c_str(), o.bus_bits,
+      o.space.c_str(), o.width, o.always_pw, accelerator->name(), o.hw_space.c_str(), o.bus_bits,
       file_name(o.fixed_hw).c_str(), ObjectiveName(o.objective), o.area_max, o.board.c_str(),
       o.latency_max, o.accuracy_min, file_name(o.energy_table).c_str(), o.dataset.c_str(),
       o.train_size, o.test_size, o.warmup_epochs, o.search_epochs, o.final_epochs, o.batch,
@@ -49,7 +50,7 @@ Status JointSearch::Impl::Save(const std::string& path) const {
   archive.Put("lambda", lambda);
   const bool running = cursor.phase != Phase::kDone;
   archive.Put("seconds", running ? seconds_before + Elapsed(started) : result.seconds);
-  archive.PutString("current_hw", hw::ToJson(current_hw));
+  archive.PutString("current_hw", current_hw->ToJson());
   archive.PutVector("hardware_network", hardware_network.choice);
   archive.PutVector("final_network", final_network.choice);
   // The last figures shown, so that a resumed run logs what the uninterrupted one would.
@@ -127,9 +128,9 @@ Status JointSearch::Impl::Load(const std::string& path) {
   weight_data->Seek(weight_position);
   arch_data->Seek(arch_position);
   training_data->Seek(training_position);
-  const hw::Result<hw::Config> config = hw::ParseConfig(hw_json, path);
-  if (!config.ok()) return Status::Error("%s", config.error().c_str());
-  current_hw = *config;
+  const hw::Result<hw::DesignPtr> design = accelerator->Parse(hw_json, path);
+  if (!design.ok()) return Status::Error("%s", design.error().c_str());
+  current_hw = *design;
   if (!hardware_network.choice.empty()) environment->SetNetwork(LayersOfNetwork(hardware_network));
   const Status environment_status = environment->Load(archive, "environment/");
   if (!environment_status.ok()) return environment_status;
@@ -160,8 +161,8 @@ uint64_t JointSearch::Impl::Hash() const {
   mix_parameters(net->weights());
   mix_parameters(net->arch());
   hash.Add(final_network.choice.data(), final_network.choice.size() * sizeof(int));
-  const std::string accelerator = hw::ToJson(current_hw);
-  hash.Add(accelerator.data(), accelerator.size());
+  const std::string design = current_hw->ToJson();
+  hash.Add(design.data(), design.size());
   hash.Add(&result.accuracy, sizeof result.accuracy);
   hash.Add(&result.evaluations, sizeof result.evaluations);
   hash.Add(&result.proposals.total, sizeof result.proposals.total);

@@ -21,15 +21,6 @@ enum Stream : uint64_t { kWeights = 1, kPaths, kArchitecture, kAgent, kLoader };
 // part leaves. The validation images are never trained on, not even by the final training.
 constexpr double kWeightShare = 0.72, kArchShare = 0.18, kValidationShare = 0.10;
 
-// The default accelerator belongs to the platform: it has the platform's bus. The tag field is no
-// design parameter; it is as wide as that bus needs (R7).
-hw::Config DefaultOnBus(const hw::Config& published, int bus_bits) {
-  hw::Config config = published;
-  if (bus_bits != 0) config.bus_bits = config.dpi_data_bits = bus_bits;
-  while (!hw::Check(config).ok && config.vme_tag_bits < 32) ++config.vme_tag_bits;
-  return config;
-}
-
 }  // namespace
 
 Status JointSearch::Impl::Init() {
@@ -65,50 +56,64 @@ Status JointSearch::Impl::Init() {
         o.space.c_str());
   }
 
-  hw::Result<hw::Config> published = hw::FindConfig("default");
-  if (!published.ok()) return Status::Error("%s", published.error().c_str());
-  default_hw = DefaultOnBus(*published, o.bus_bits);
+  cost_source.table = &table;
+  accelerator =
+      o.own_accelerator != nullptr ? o.own_accelerator : hw::FindAccelerator(o.accelerator);
+  if (accelerator == nullptr) {
+    return Status::Error("unknown accelerator \"%s\"", o.accelerator.c_str());
+  }
+  hw::SpaceOptions hw_options;
+  hw_options.bus_bits = o.bus_bits;
+  hw_options.derived_tags = true;
+  hw::Result<std::unique_ptr<hw::DesignSpace>> found_space =
+      accelerator->FindSpace(o.hw_space, hw_options);
+  if (!found_space.ok()) return Status::Error("%s", found_space.error().c_str());
+  const std::shared_ptr<const hw::DesignSpace> hw_space = std::move(*found_space);
+
+  // The default accelerator belongs to the platform: it has the platform's bus.
+  default_hw = hw_space->Reference();
   current_hw = default_hw;
   if (!searches_hardware()) {
-    hw::Result<hw::Config> fixed = hw::FindConfig(o.fixed_hw);
+    const hw::Result<hw::DesignPtr> published = accelerator->Find("default");
+    if (!published.ok()) return Status::Error("%s", published.error().c_str());
+    hw::Result<hw::DesignPtr> fixed = accelerator->Find(o.fixed_hw);
     if (!fixed.ok()) return Status::Error("%s", fixed.error().c_str());
-    if (!(*fixed == *published)) {  // the default itself takes the platform's bus
+    if (!hw::SameDesign(**fixed, **published)) {  // the default itself takes the platform's bus
       current_hw = *fixed;
       // Another one brings its platform: it is compared with the default on the same bus.
-      default_hw = DefaultOnBus(*published, fixed->bus_bits);
+      default_hw = accelerator->DefaultBeside(**fixed);
     }
   }
-  const double default_area = hw::AreaUm2(default_hw, table);
+  const double default_area = default_hw->AreaUm2(table);
   limits.area_table = &table;
   if (o.area_max > 0) limits.area_max_um2 = o.area_max * default_area;
   if (!o.board.empty()) {
+    if (!accelerator->fits_boards()) {
+      return Status::Error(
+          "--board %s: what accelerator %s takes of a board is not known: leave --board away",
+          o.board.c_str(), accelerator->name());
+    }
     hw::Result<hw::Board> board = hw::FindBoard(o.board);
     if (!board.ok()) return Status::Error("%s", board.error().c_str());
     limits.board = *board;
   }
   if (!searches_hardware()) {
-    const hw::Verdict verdict = hw::Check(current_hw, limits);
-    if (!verdict.ok) {
+    const std::vector<hw::BrokenRule> broken = current_hw->CheckAll(limits);
+    if (!broken.empty()) {
       return Status::Error("accelerator %s cannot be built: %s", o.fixed_hw.c_str(),
-                           verdict.ToString().c_str());
+                           broken.front().ToString().c_str());
     }
   }
 
-  hw::SpaceOptions hw_options;
-  hw_options.bus_bits = o.bus_bits;
-  hw_options.derived_tags = true;
-  hw::Result<hw::HwSpace> hw_space = hw::FindHwSpace(o.hw_space, hw_options);
-  if (!hw_space.ok()) return Status::Error("%s", hw_space.error().c_str());
-
   FeasibilityQuestion question;
-  question.space = searches_hardware() ? &*hw_space : nullptr;
+  question.space = searches_hardware() ? hw_space.get() : nullptr;
   question.reference = current_hw;
   question.limits = limits;
   question.area_max = o.area_max;
   question.default_area_um2 = default_area;
   question.networks = &space;
   question.latency_max = o.latency_max;
-  question.table = &table;
+  question.costs = cost_source;
   const Status feasible = CheckFeasible(question, pool);
   if (!feasible.ok()) return feasible;
 
@@ -162,10 +167,11 @@ Status JointSearch::Impl::Init() {
 
   // Hardware side.
   HardwareEnvironment::Setup setup;
-  setup.space = std::move(*hw_space);
+  setup.accelerator = accelerator;
+  setup.space = hw_space;
   setup.limits = limits;
   setup.reference = default_hw;
-  setup.table = &table;
+  setup.costs = cost_source;
   setup.objective = o.objective;
   setup.latency_max = o.latency_max;
   environment = std::make_unique<HardwareEnvironment>(std::move(setup), pool);
@@ -178,8 +184,7 @@ Status JointSearch::Impl::Init() {
 
   // The scale is that of the default accelerator for every run, so that lambda means the same on
   // another.
-  const hw::CostModel reference(default_hw, table);
-  Result<SlotCosts> reference_costs = CostsOfSlots(space, reference, pool);
+  Result<SlotCosts> reference_costs = CostsOfSlots(space, *cost_source.Model(*default_hw), pool);
   if (!reference_costs.ok()) return reference_costs.status();
   scale = UniformMixture(*reference_costs);
   return AdoptAccelerator();

@@ -16,8 +16,7 @@
 
 #include "engine/status.h"
 #include "engine/threads.h"
-#include "hw/cost.h"
-#include "hw/space.h"
+#include "hw/accelerator.h"
 #include "nn/space.h"
 #include "nn/supernet.h"
 #include "search/hardware_environment.h"
@@ -30,6 +29,9 @@ struct SearchOptions {
   std::string space = "tiny";
   double width = 1.0;
   bool always_pw = true;
+  std::string accelerator = "vta";  // the family's name
+  // A family that is not compiled in; null: found by its name. Must outlive the search.
+  const hw::Accelerator* own_accelerator = nullptr;
   std::string hw_space = "vta";
   int bus_bits = 64;  // 0: searched ("free")
   // Fixes the accelerator to this preset or file: network search only (the baseline run). Empty:
@@ -65,8 +67,9 @@ struct SearchOptions {
 
 struct SearchResult {
   std::string network;  // genotype text
-  hw::Config hw;
-  std::vector<hw::Verdict> verdicts;  // of hw under the limits: empty
+  const hw::Accelerator* accelerator = nullptr;
+  hw::DesignPtr hw;
+  std::vector<hw::BrokenRule> verdicts;  // of hw under the limits: empty
   int64_t macs = 0, params = 0;
   DesignCost cost, default_cost;  // the same network on the default accelerator
   double accuracy = 0;            // test set, after the final training

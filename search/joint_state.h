@@ -72,7 +72,7 @@ struct JointSearch::Impl {
   bool searches_hardware() const { return options.fixed_hw.empty(); }
   double temperature() const;
   std::vector<hw::Layer> LayersOfNetwork(const nn::Genotype& genotype) const;
-  engine::Result<DesignCost> CostOf(const nn::Genotype& genotype, const hw::Config& config);
+  engine::Result<DesignCost> CostOf(const nn::Genotype& genotype, const hw::Design& design);
   // All settings that the result depends on, as one line.
   std::string Fingerprint() const;
 
@@ -81,7 +81,9 @@ struct JointSearch::Impl {
   engine::Tape tape;
 
   hw::CostTable table;
-  hw::Config default_hw;  // the default accelerator on this platform's bus
+  CostSource cost_source;
+  const hw::Accelerator* accelerator = nullptr;
+  hw::DesignPtr default_hw;  // the default accelerator on this platform's bus
   hw::Limits limits;
   nn::Space space;
   nn::DataPair data;
@@ -95,7 +97,7 @@ struct JointSearch::Impl {
   // What is saved, beside the objects above.
   Cursor cursor;
   engine::Rng path_rng{0}, arch_rng{0}, agent_rng{0};
-  hw::Config current_hw;
+  hw::DesignPtr current_hw;
   nn::Genotype hardware_network;  // what the agent last designed for
   nn::Genotype final_network;
   double lambda = 0;

@@ -73,23 +73,23 @@ std::vector<hw::Layer> JointSearch::Impl::LayersOfNetwork(const nn::Genotype& ge
 }
 
 Result<DesignCost> JointSearch::Impl::CostOf(const nn::Genotype& genotype,
-                                             const hw::Config& config) {
+                                             const hw::Design& design) {
   std::string why;
-  const hw::CostModel model(config, table);
-  const std::optional<hw::NetworkCost> cost = model.Evaluate(LayersOfNetwork(genotype), &why);
+  const std::optional<hw::NetworkCost> cost =
+      cost_source.Model(design)->Evaluate(LayersOfNetwork(genotype), &why);
   if (!cost) {
     return Status::Error("%s cannot run on %s: %s", nn::ToText(space, genotype).c_str(),
-                         hw::ShortName(config).c_str(), why.c_str());
+                         design.ShortName().c_str(), why.c_str());
   }
   // The model's own sum, the one that `rhnas cost` prints: a stated figure has one way to come
   // about.
-  DesignCost design;
-  design.latency_cycles = cost->latency_cycles;
-  design.energy_pj = cost->energy_pj;
-  design.edp_pj_cycles = cost->edp_pj_cycles;
-  design.area_um2 = cost->area_um2;
-  design.dram_bytes = cost->dram_bytes;
-  return design;
+  DesignCost stated;
+  stated.latency_cycles = cost->latency_cycles;
+  stated.energy_pj = cost->energy_pj;
+  stated.edp_pj_cycles = cost->edp_pj_cycles;
+  stated.area_um2 = cost->area_um2;
+  stated.dram_bytes = cost->dram_bytes;
+  return stated;
 }
 
 Status JointSearch::Impl::LossNotFinite() const {
@@ -250,8 +250,7 @@ Status JointSearch::Impl::HardwareStep() {
 
 // Refreshes the cost table for the current accelerator.
 Status JointSearch::Impl::AdoptAccelerator() {
-  const hw::CostModel model(current_hw, table);
-  Result<SlotCosts> refreshed = CostsOfSlots(space, model, pool);
+  Result<SlotCosts> refreshed = CostsOfSlots(space, *cost_source.Model(*current_hw), pool);
   if (!refreshed.ok()) return refreshed.status();
   costs = std::move(*refreshed);
   return Status::Ok();
@@ -335,7 +334,7 @@ void JointSearch::Impl::EndEpoch() {
       nn::Evaluate(*net, network, *validation_data, !training, training ? 0 : 8, tape);
   progress.accuracy = validation.accuracy;
   progress.entropy = net->MeanEntropy();
-  const Result<DesignCost> cost = CostOf(network, current_hw);
+  const Result<DesignCost> cost = CostOf(network, *current_hw);
   if (cost.ok()) progress.current = *cost;
   if (!training) Steer();
   ++progress.epoch;
@@ -366,12 +365,13 @@ void JointSearch::Impl::Finish() {
   const nn::Evaluation validation =
       nn::Evaluate(*net, final_network, *validation_data, false, 0, tape);
   result.network = nn::ToText(space, final_network);
+  result.accelerator = accelerator;
   result.hw = current_hw;
-  result.verdicts = hw::CheckAll(current_hw, limits);
+  result.verdicts = current_hw->CheckAll(limits);
   result.macs = nn::Macs(space, final_network);
   result.params = nn::Params(space, final_network);
-  const Result<DesignCost> cost = CostOf(final_network, current_hw);
-  const Result<DesignCost> default_cost = CostOf(final_network, default_hw);
+  const Result<DesignCost> cost = CostOf(final_network, *current_hw);
+  const Result<DesignCost> default_cost = CostOf(final_network, *default_hw);
   if (cost.ok()) result.cost = *cost;
   if (default_cost.ok()) result.default_cost = *default_cost;
   result.accuracy = test.accuracy;

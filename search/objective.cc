@@ -54,7 +54,7 @@ Workload::Workload(const std::vector<hw::Layer>& layers) {
   }
 }
 
-std::optional<DesignCost> Evaluate(const hw::CostModel& model, const Workload& workload,
+std::optional<DesignCost> Evaluate(const hw::DesignModel& model, const Workload& workload,
                                    engine::ThreadPool& pool, std::string* why) {
   const size_t n = workload.unique.size();
   std::vector<std::optional<hw::LayerCost>> costs(n);

@@ -36,7 +36,7 @@ struct Workload {
 
 // Sum over the workload, layers in parallel; the sum is taken in order, so it does not depend on
 // threads. Empty when the configuration is invalid or a layer fits no tiling; `why` says which.
-std::optional<DesignCost> Evaluate(const hw::CostModel& model, const Workload& workload,
+std::optional<DesignCost> Evaluate(const hw::DesignModel& model, const Workload& workload,
                                    engine::ThreadPool& pool, std::string* why = nullptr);
 
 }  // namespace rhnas::search

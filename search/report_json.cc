@@ -22,11 +22,11 @@ void AddCost(const DesignCost& cost, hw::JsonWriter* json) {
   json->Key("dram_bytes").Int(cost.dram_bytes);
 }
 
-void AddVerdicts(const std::vector<hw::Verdict>& verdicts, hw::JsonWriter* json) {
+void AddVerdicts(const std::vector<hw::BrokenRule>& verdicts, hw::JsonWriter* json) {
   json->Key("verdicts").BeginArray();
-  for (const hw::Verdict& verdict : verdicts) {
+  for (const hw::BrokenRule& verdict : verdicts) {
     json->BeginObject();
-    json->Key("rule").String(hw::RuleName(verdict.rule));
+    json->Key("rule").String(verdict.name);
     json->Key("need").Double(verdict.need).Key("have").Double(verdict.have);
     json->Key("what").String(verdict.what).Key("text").String(verdict.ToString());
     json->EndObject();
@@ -34,11 +34,9 @@ void AddVerdicts(const std::vector<hw::Verdict>& verdicts, hw::JsonWriter* json)
   json->EndArray();
 }
 
-void AddByRule(const std::array<int64_t, hw::kRuleCount>& by_rule, hw::JsonWriter* json) {
+void AddByRule(const hw::Accelerator& accelerator, const int64_t* by_rule, hw::JsonWriter* json) {
   json->Key("by_rule").BeginObject();
-  for (int i = 0; i < hw::kRuleCount; ++i) {
-    json->Key(hw::RuleName(static_cast<hw::Rule>(i))).Int(by_rule[static_cast<size_t>(i)]);
-  }
+  for (const hw::RuleInfo& rule : accelerator.rules()) json->Key(rule.name).Int(*by_rule++);
   json->EndObject();
 }
 
@@ -73,8 +71,9 @@ std::string SearchResultJson(const SearchResult& result, const SearchOptions& op
   hw::JsonWriter json;
   json.BeginObject();
   json.Key("network").String(result.network);
-  json.Key("hw").Raw(hw::ToJson(result.hw));
-  json.Key("hw_name").String(hw::ShortName(result.hw));
+  json.Key("accelerator").String(result.accelerator->name());
+  json.Key("hw").Raw(result.hw->ToJson());
+  json.Key("hw_name").String(result.hw->ShortName());
   json.Key("valid").Bool(result.verdicts.empty());
   json.Key("macs").Int(result.macs);
   json.Key("params").Int(result.params);
@@ -96,7 +95,7 @@ std::string SearchResultJson(const SearchResult& result, const SearchOptions& op
   json.Key("proposals").BeginObject();
   json.Key("total").Int(result.proposals.total).Key("valid").Int(result.proposals.valid);
   json.Key("unmappable").Int(result.proposals.unmappable);
-  AddByRule(result.proposals.by_rule, &json);
+  AddByRule(*result.accelerator, result.proposals.by_rule.data(), &json);
   json.EndObject();
   json.Key("evaluations").Int(result.evaluations);
   json.Key("seconds").Double(result.seconds);

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "hw/cost.h"
+#include "hw/accelerator.h"
 #include "hw/json.h"
 #include "hw/layer.h"
 #include "search/joint_search.h"
@@ -25,9 +25,9 @@ std::string SearchResultJson(const SearchResult& result, const SearchOptions& op
 // dram_bytes.
 void AddCost(const DesignCost& cost, hw::JsonWriter* json);
 // "verdicts": [{rule, need, have, what, text}, ..].
-void AddVerdicts(const std::vector<hw::Verdict>& verdicts, hw::JsonWriter* json);
-// "by_rule": {"R1": n, ..}, every rule.
-void AddByRule(const std::array<int64_t, hw::kRuleCount>& by_rule, hw::JsonWriter* json);
+void AddVerdicts(const std::vector<hw::BrokenRule>& verdicts, hw::JsonWriter* json);
+// "by_rule": {"R1": n, ..}, every rule of the family. `by_rule` has that many counts.
+void AddByRule(const hw::Accelerator& accelerator, const int64_t* by_rule, hw::JsonWriter* json);
 // "layers": [..].
 void AddLayers(const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost,
                hw::JsonWriter* json);

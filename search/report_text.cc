@@ -22,7 +22,7 @@ std::string Better(double ratio) {
   return std::isfinite(ratio) ? Format("%.2fx", ratio) : std::string("-");
 }
 
-std::string ProposalsText(const Proposals& proposals) {
+std::string ProposalsText(const Proposals& proposals, const hw::Accelerator& accelerator) {
   if (proposals.total == 0) return "proposals    none: the accelerator was given\n";
   std::string text =
       Format("proposals    %s, valid %s (%.1f%%)\n", Grouped(proposals.total).c_str(),
@@ -30,7 +30,7 @@ std::string ProposalsText(const Proposals& proposals) {
              100 * static_cast<double>(proposals.valid) / static_cast<double>(proposals.total));
   for (size_t i = 0; i < proposals.by_rule.size(); ++i) {
     if (proposals.by_rule[i] == 0) continue;
-    text += Format("  %-10s %10s  e.g. %s\n", hw::RuleName(static_cast<hw::Rule>(i)),
+    text += Format("  %-10s %10s  e.g. %s\n", accelerator.rules()[i].name,
                    Grouped(proposals.by_rule[i]).c_str(), proposals.sample[i].c_str());
   }
   if (proposals.unmappable > 0) {
@@ -66,9 +66,9 @@ std::string SearchResultText(const SearchResult& result, const SearchOptions& op
   std::string text = "network      " + result.network + "\n";
   text += Format("             %s MACs, %s parameters\n", Grouped(result.macs).c_str(),
                  Grouped(result.params).c_str());
-  text += Format("accelerator  %s, %s\n", hw::ShortName(result.hw).c_str(),
+  text += Format("accelerator  %s, %s\n", result.hw->ShortName().c_str(),
                  result.verdicts.empty() ? "valid" : "NOT VALID");
-  for (const hw::Verdict& verdict : result.verdicts) {
+  for (const hw::BrokenRule& verdict : result.verdicts) {
     text += "             " + verdict.ToString() + "\n";
   }
   text += Format("accuracy     %.2f%% on the test images\n\n", 100 * result.accuracy);
@@ -95,7 +95,7 @@ std::string SearchResultText(const SearchResult& result, const SearchOptions& op
                    100 * result.validation_accuracy, 100 * options.accuracy_min,
                    result.accuracy_met ? "met" : "NOT MET");
   }
-  text += ProposalsText(result.proposals);
+  text += ProposalsText(result.proposals, *result.accelerator);
   text += Format("evaluations  %s of whole designs\n", Grouped(result.evaluations).c_str());
   text += Format("time         %.1f s (%s)\n", result.seconds, ClockText(result.seconds).c_str());
   return text;

@@ -31,7 +31,7 @@ bool PriceUnmappable(std::vector<double>* costs) {
 
 }  // namespace
 
-engine::Result<SlotCosts> CostsOfSlots(const nn::Space& space, const hw::CostModel& model,
+engine::Result<SlotCosts> CostsOfSlots(const nn::Space& space, const hw::DesignModel& model,
                                        engine::ThreadPool& pool) {
   SlotCosts costs;
   for (size_t i = 0; i < space.slots.size(); ++i) {
@@ -49,7 +49,7 @@ engine::Result<SlotCosts> CostsOfSlots(const nn::Space& space, const hw::CostMod
     }
     if (!PriceUnmappable(&latency) || !PriceUnmappable(&energy)) {
       return engine::Status::Error("no candidate of slot %zu can run on %s: %s", i,
-                                   hw::ShortName(model.config()).c_str(), reason.c_str());
+                                   model.design_name().c_str(), reason.c_str());
     }
     if (slot.searchable()) {
       costs.latency_cycles.push_back(std::move(latency));

@@ -23,7 +23,7 @@ struct SlotCosts {
 // A candidate that cannot run on the accelerator gets four times the cost of the slot's dearest
 // one: a gradient away from it, never a design. An error when no candidate of a slot can run: slot
 // and reason.
-engine::Result<SlotCosts> CostsOfSlots(const nn::Space& space, const hw::CostModel& model,
+engine::Result<SlotCosts> CostsOfSlots(const nn::Space& space, const hw::DesignModel& model,
                                        engine::ThreadPool& pool);
 
 // Cost of the network whose candidates are mixed in equal parts: the scale that expected costs are

@@ -73,12 +73,13 @@ TEST_F(SlowCli, SearchLeavesAFolderAndResumesToTheSameBits) {
   ASSERT_EQ(whole.code, 0) << whole.err;
   const hw::Json result = ParseOrFail(whole.out);
   EXPECT_EQ(whole.out, ReadAll(dir_ + "/whole/result.json"));
-  EXPECT_EQ(Keys(result),
-            (std::vector<std::string>{"network",       "hw",          "hw_name",        "valid",
-                                      "macs",          "params",      "latency_cycles", "energy_pj",
-                                      "edp_pj_cycles", "area_um2",    "dram_bytes",     "accuracy",
-                                      "objective",     "limits",      "default",        "ratio",
-                                      "proposals",     "evaluations", "seconds",        "seed"}));
+  EXPECT_EQ(
+      Keys(result),
+      (std::vector<std::string>{
+          "network",     "accelerator",    "hw",        "hw_name",       "valid",    "macs",
+          "params",      "latency_cycles", "energy_pj", "edp_pj_cycles", "area_um2", "dram_bytes",
+          "accuracy",    "objective",      "limits",    "default",       "ratio",    "proposals",
+          "evaluations", "seconds",        "seed"}));
   EXPECT_EQ(Keys(*result.Find("default")),
             (std::vector<std::string>{"latency_cycles", "energy_pj", "edp_pj_cycles", "area_um2",
                                       "dram_bytes"}));

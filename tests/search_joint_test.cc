@@ -164,10 +164,10 @@ TEST(JointSearch, ResultIsValidAndBeatsTheDefault) {
   SearchResult result;
   RunWhole(options, &result);
   EXPECT_TRUE(result.verdicts.empty());
-  EXPECT_TRUE(hw::Check(result.hw).ok);
+  EXPECT_TRUE(result.hw->Valid({}));
   EXPECT_LE(result.cost.area_um2, result.default_cost.area_um2);
   EXPECT_LT(result.cost.edp_pj_cycles, result.default_cost.edp_pj_cycles);
-  EXPECT_EQ(result.hw.bus_bits, 64);
+  EXPECT_EQ(result.hw->bus_bits(), 64);
   EXPECT_GT(result.proposals.valid, 0);
   EXPECT_LT(result.proposals.valid, result.proposals.total) << "the space holds invalid designs";
   EXPECT_GT(result.accuracy, 0.0);

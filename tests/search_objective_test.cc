@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "hw/vta_accelerator.h"
 #include "search/hardware_environment.h"
 #include "search/layers.h"
 #include "search/slot_costs.h"
@@ -178,10 +179,11 @@ TEST(SlotCosts, ExpectedObjectiveGradient) {
 
 HardwareEnvironment::Setup EnvironmentSetup() {
   HardwareEnvironment::Setup setup;
-  setup.space = *hw::FindHwSpace("vta");
-  setup.reference = Default();
-  setup.table = &hw::DefaultCostTable();
-  setup.limits.area_max_um2 = hw::AreaUm2(setup.reference, *setup.table);
+  setup.accelerator = &hw::Vta();
+  setup.space = std::move(*setup.accelerator->FindSpace("vta", {}));
+  setup.reference = setup.space->Reference();
+  setup.costs.table = &hw::DefaultCostTable();
+  setup.limits.area_max_um2 = setup.reference->AreaUm2(*setup.costs.table);
   return setup;
 }
 
