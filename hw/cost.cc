@@ -157,7 +157,7 @@ EnergyParts CostModel::Energy(const Activity& activity, int64_t latency_cycles) 
 
 LayerCost CostModel::Finish(const Machine& machine, const Tiling& tiling, const Schedule& schedule,
                             int64_t latency_cycles) const {
-  const Totals totals = Sum(machine, schedule);
+  const Totals& totals = schedule.totals;
   LayerCost cost;
   cost.latency_cycles = latency_cycles;
   cost.compute_cycles = schedule.programs * ToCycles(totals.compute);
@@ -214,8 +214,9 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, std::string* wh
   }
   const Machine machine(best_work, config_, MemoryOf(pipelined_memory_));
   Schedule schedule;
-  BuildSchedule(machine, best.tiling, CutRows(best_work, best.tiling.th),
-                CutCols(best_work, best.tiling.tw), &schedule);
+  const PixelCut rows = CutRows(best_work, best.tiling.th);
+  const PixelCut cols = CutCols(best_work, best.tiling.tw);
+  BuildSchedule(machine, best.tiling, rows, cols, MakePixelTiles(machine, rows, cols), &schedule);
   return Finish(machine, best.tiling, schedule, best.latency_cycles);
 }
 
@@ -258,9 +259,8 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, const Tiling& a
     return std::nullopt;
   }
   Schedule schedule;
-  BuildSchedule(machine, tiling, rows, cols, &schedule);
-  return Finish(machine, tiling, schedule,
-                LatencyCycles(machine, tiling, schedule, Sum(machine, schedule)));
+  BuildSchedule(machine, tiling, rows, cols, MakePixelTiles(machine, rows, cols), &schedule);
+  return Finish(machine, tiling, schedule, LatencyCycles(machine, tiling, schedule));
 }
 
 std::optional<NetworkCost> CostModel::Evaluate(const std::vector<Layer>& layers,

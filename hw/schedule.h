@@ -14,6 +14,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "hw/cost.h"
@@ -36,21 +37,32 @@ struct PixelCut {
   int extent[2] = {0, 0};  // with padding
   Ticks valid[2] = {0, 0};
   Ticks pad_before[2] = {0, 0};
+  int64_t all_valid = 0, all_extent = 0;  // over all tiles
 };
 PixelCut CutRows(const Work& work, int size);
 PixelCut CutCols(const Work& work, int size);
 
+// What a tile of pixels takes, the same for every split of channels. [row][col]: full or tail.
+struct PixelTile {
+  int64_t out_pixels = 0, in_pixels = 0;
+  Ticks input_load = 0, input_beats = 0;  // of one input unit
+  Ticks store = 0;                        // of one output unit
+};
+struct PixelTiles {
+  PixelTile kind[2][2];
+};
+
 // One step of one context.
 struct Phase {
   int64_t input_loads = 0;
-  Ticks input_load = 0, input_beats = 0;    // of one
-  Ticks weight_load = 0, weight_beats = 0;  // 0: none
+  Ticks input_load = 0;   // one of them
+  Ticks weight_load = 0;  // 0: none
+  Ticks load = 0;         // all loads on a quiet bus
+  Ticks fetches = 0;      // what instruction fetches on the bus add to that
+  Ticks input_beats = 0, weight_beats = 0;
   Ticks multiply = 0;
-  int64_t uops = 0;  // multiplies, in cycles
-  int64_t instructions() const {
-    return input_loads + (weight_load > 0 ? 1 : 0) + (multiply > 0 ? 1 : 0);
-  }
-  Ticks load() const { return input_loads * input_load + weight_load; }
+  int64_t uops = 0;          // multiplies, in cycles
+  int64_t instructions = 0;  // of the loads
 };
 
 // One tile of one context.
@@ -66,9 +78,16 @@ struct TileCost {
   int64_t acc_load_tensors = 0, store_tensors = 0;
 };
 
+struct Totals {
+  Ticks load = 0, compute = 0, store = 0, read_beats = 0;
+  Ticks multiply = 0;  // of compute
+  int64_t instructions = 0;
+};
+
 struct Group {
   int contexts = 1;
   TileCost tile[2];
+  Totals sum;  // without the resident operand
   // The resident operand that goes with this group's position.
   Ticks resident_load = 0, resident_beats = 0;
   int64_t resident_instructions = 0;
@@ -87,6 +106,7 @@ struct Level {
   int64_t count() const { return run[0].count + (runs > 1 ? run[1].count : 0); }
 };
 
+// Reused from tiling to tiling: only the groups that the runs of the levels name are written.
 struct Schedule {
   std::array<Level, 3> level;  // outermost first
   std::array<Group, 8> group;  // by run of level 0, 1, 2
@@ -99,6 +119,7 @@ struct Schedule {
   int64_t constant_tensors = 0;  // weights loaded once
   Ticks constant_load = 0;
   int64_t programs = 1;  // copies of all of it, one after the other
+  Totals totals;         // of one program
 
   const Group& At(int a, int b, int c) const {
     return group[static_cast<size_t>(4 * a + 2 * b + c)];
@@ -120,27 +141,26 @@ struct Machine {
   int64_t wgt_bytes, acc_bytes;  // of one element
 };
 
+// Micro-ops of the whole program: few loops folded into instructions where that fits, the longest
+// where it must.
+int64_t MicroOps(const Machine& machine, const Tiling& tiling, const PixelCut& rows,
+                 const PixelCut& cols);
 Footprint Measure(const Machine& machine, const Tiling& tiling, const PixelCut& rows,
                   const PixelCut& cols);
 // False: does not fit, or a field of the instruction cannot hold it; `why` (optional) tells.
 bool Fits(const Machine& machine, const Tiling& tiling, const Footprint& footprint,
           std::string* why);
+PixelTiles MakePixelTiles(const Machine& machine, const PixelCut& rows, const PixelCut& cols);
+// REQUIRES: it fits.
 void BuildSchedule(const Machine& machine, const Tiling& tiling, const PixelCut& rows,
-                   const PixelCut& cols, Schedule* schedule);
+                   const PixelCut& cols, const PixelTiles& pixels, Schedule* schedule);
 
-// Totals over the whole schedule.
-struct Totals {
-  Ticks load = 0, compute = 0, store = 0, read_beats = 0;
-  Ticks multiply = 0;  // of compute
-  int64_t instructions = 0;
-};
-Totals Sum(const Machine& machine, const Schedule& schedule);
 Activity CountActivity(const Machine& machine, const Schedule& schedule);
 // No schedule is faster than its busiest unit, its bus or its fetch.
-Ticks LowerBound(const Machine& machine, const Tiling& tiling, const Schedule& schedule,
-                 const Totals& totals);
-// Cycles from launch to finish: the recurrence over groups.
+Ticks LowerBound(const Machine& machine, const Tiling& tiling, const Schedule& schedule);
+// Cycles from launch to finish: the recurrence over groups. Gives up with some number above
+// `enough_cycles` as soon as it can tell that the answer is.
 int64_t LatencyCycles(const Machine& machine, const Tiling& tiling, const Schedule& schedule,
-                      const Totals& totals);
+                      int64_t enough_cycles = std::numeric_limits<int64_t>::max());
 
 }  // namespace rhnas::hw

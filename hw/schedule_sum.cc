@@ -1,5 +1,4 @@
-// Totals of a schedule: unit times, traffic, activity. One walk over the kinds of groups, each
-// times how often it comes.
+// Activity of a schedule: one walk over the kinds of groups, each times how often it comes.
 #include <algorithm>
 
 #include "hw/schedule.h"
@@ -34,44 +33,6 @@ int64_t Bytes(const Machine& machine, Ticks beats) {
 
 }  // namespace
 
-Totals Sum(const Machine& machine, const Schedule& s) {
-  Totals totals;
-  ForEachGroup(s, [&](const Group& group, int64_t times, int64_t resident) {
-    Totals one;
-    for (int c = 0; c < group.contexts; ++c) {
-      const TileCost& tile = group.tile[c];
-      const auto add = [&one](const Phase& phase, int64_t count) {
-        one.load += count * phase.load();
-        one.compute += count * phase.multiply;
-        one.multiply += count * phase.multiply;
-        one.read_beats += count * (phase.input_loads * phase.input_beats + phase.weight_beats);
-        one.instructions += count * phase.instructions();
-      };
-      add(tile.step, s.steps);
-      if (s.has_last) add(tile.last, 1);
-      one.compute += tile.reset + tile.acc_load + tile.alu;
-      one.read_beats += tile.acc_beats;
-      one.store += tile.store;
-      one.instructions += tile.instructions;
-    }
-    totals.load += times * one.load + resident * group.resident_load;
-    totals.compute += times * one.compute;
-    totals.multiply += times * one.multiply;
-    totals.store += times * one.store;
-    totals.read_beats += times * one.read_beats + resident * group.resident_beats;
-    totals.instructions += times * one.instructions + resident * group.resident_instructions;
-  });
-  totals.compute += s.uop_load;
-  totals.load += s.constant_load;
-  // Micro-op load, constant weights, the no-ops that drain tokens, FINISH.
-  totals.instructions += 1 + (s.constant_load > 0 ? 1 : 0) + 5;
-  const int64_t head_bytes =
-      s.uops * machine.config.uop_bits() / 8 + s.constant_tensors * machine.wgt_bytes;
-  totals.read_beats += head_bytes * kCycle / machine.timing.bus_bytes +
-                       totals.instructions * machine.timing.fetch_beats;
-  return totals;
-}
-
 Activity CountActivity(const Machine& machine, const Schedule& s) {
   const Config& config = machine.config;
   const int64_t inp = config.inp_elem_bits() / 8;
@@ -103,7 +64,7 @@ Activity CountActivity(const Machine& machine, const Schedule& s) {
       total.uop_read_bytes += (writes + resets) * uop;
       total.out_read_bytes += times * tile.store_tensors * out;
       const auto loads = [&](const Phase& phase, int64_t count) {
-        input_beats += count * phase.input_loads * phase.input_beats;
+        input_beats += count * phase.input_beats;
         weight_beats += count * phase.weight_beats;
       };
       loads(tile.step, times * s.steps);
@@ -112,7 +73,7 @@ Activity CountActivity(const Machine& machine, const Schedule& s) {
     }
     (s.resident_level == 0 ? weight_beats : input_beats) += resident * group.resident_beats;
   });
-  total.instructions = Sum(machine, s).instructions;
+  total.instructions = s.totals.instructions;
   total.uop_write_bytes = s.uops * uop;
   total.inp_write_bytes = Bytes(machine, input_beats);
   total.wgt_write_bytes = Bytes(machine, weight_beats) + s.constant_tensors * wgt;
@@ -123,8 +84,8 @@ Activity CountActivity(const Machine& machine, const Schedule& s) {
   return total.Times(s.programs);
 }
 
-Ticks LowerBound(const Machine& machine, const Tiling& tiling, const Schedule& schedule,
-                 const Totals& totals) {
+Ticks LowerBound(const Machine& machine, const Tiling& tiling, const Schedule& schedule) {
+  const Totals& totals = schedule.totals;
   // With one context the loads of a step and its multiply take turns.
   const Ticks turns = tiling.vthreads == 1 ? totals.load + totals.multiply : totals.load;
   const Ticks fetch = machine.timing.Arrival(totals.instructions - 1, totals.instructions);

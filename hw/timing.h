@@ -11,7 +11,8 @@
 namespace rhnas::hw {
 
 using Ticks = int64_t;
-inline constexpr Ticks kCycle = 256;
+inline constexpr int kCycleShift = 8;
+inline constexpr Ticks kCycle = 1 << kCycleShift;
 inline constexpr Ticks Cycles(int64_t cycles) { return cycles * kCycle; }
 
 // How the memory spends its latency.
@@ -19,6 +20,14 @@ enum class MemoryModel {
   kQueued,     // paid once when the request queue was empty, then one beat a cycle (VTA's tsim)
   kPipelined,  // every request is served so long after it was accepted, one beat a cycle
 };
+
+// Words of 2^shift bytes that a run of `bytes` touches on average, in ticks: starts are equally
+// likely at every multiple of `alignment` within a word.
+inline Ticks Words(int64_t bytes, int64_t alignment, int shift) {
+  const int64_t both = alignment | (int64_t{1} << shift);
+  const int64_t step = both & -both;  // the greatest power of two that divides both
+  return kCycle + ((((bytes + step - 1) & -step) - step) << kCycleShift >> shift);
+}
 
 struct Timing {
   Timing(const Config& config, MemoryModel memory);
@@ -29,36 +38,50 @@ struct Timing {
   Ticks AluTwoSources(int64_t vectors) const { return alu_fixed + Cycles(2 * vectors); }
   // Bus beats of `rows` rows of `bytes` contiguous bytes each; rows start at multiples of
   // `alignment` bytes. A bus wider than that reads partial words at the ends of a row.
-  Ticks Beats(Ticks rows, int64_t bytes, int64_t alignment) const;
+  Ticks Beats(Ticks rows, int64_t bytes, int64_t alignment) const {
+    return rows * Words(bytes, alignment, bus_shift) / kCycle;
+  }
   // What a load waits beyond its first request: nothing, but with the original load unit (of before
   // the pipelined memory engine) the latency once more for every further burst.
   Ticks RequestWait(Ticks rows, int64_t bytes, int64_t alignment) const;
   // One STORE of `rows` rows: command, data and acknowledge a burst, a bubble per scratchpad read
   // where the bus is narrower than a tensor (core/TensorStoreNarrowVME.scala).
-  Ticks Store(int64_t rows, int64_t bytes, int64_t alignment) const;
-  // When instruction `index` of a program of `count` has been fetched and dispatched.
-  Ticks Arrival(int64_t index, int64_t count) const;
+  Ticks Store(int64_t rows, int64_t bytes, int64_t alignment) const {
+    constexpr int64_t kPerBurst = 3;  // command, address, acknowledge
+    const Ticks bursts = Words(bytes, alignment, write_burst_shift);
+    const Ticks beats = Words(bytes, alignment, bus_shift);
+    const Ticks bubbles = out_row_shift >= 0 ? Cycles(((bytes - 1) >> out_row_shift) + 1) : 0;
+    return store_fixed + rows * (kPerBurst * bursts + beats + bubbles);
+  }
+  // When instruction `index` of a program of `count` has been fetched and dispatched: exact for the
+  // first refill, a straight line through the later ones. The first part of it does not depend on
+  // the index.
+  Ticks FetchStart(int64_t count) const {
+    return fetch_period - Cycles(fetch_group) -
+           (fetch_group - std::min(count, fetch_group)) * fetch_beats;
+  }
+  Ticks Arrival(int64_t index, int64_t count) const {
+    const int64_t first = std::min(count, fetch_group);
+    if (index < first) return FetchStart(count) + Cycles(index + 2);
+    return FetchStart(count) + Cycles(first + 1) +
+           ((index - first + 1) * fetch_period >> fetch_shift);
+  }
 
   int bus_bytes;
-  int bus_shift;    // log2 of it
-  int fetch_shift;  // log2 of fetch_group
-  int64_t read_burst_bytes, write_burst_bytes;
-  bool one_request;  // the original load unit
+  int bus_shift;                            // log2 of it
+  int fetch_shift;                          // log2 of fetch_group
+  int read_burst_shift, write_burst_shift;  // log2 of bytes
+  bool one_request;                         // the original load unit
   Ticks gemm_fixed, alu_fixed;
   Ticks load_wait;                     // from start to the first data beat, without padding
   Ticks load_inp, load_wgt, load_acc;  // fixed part of a load, the idle cycle included
   Ticks load_uop;
-  Ticks store_fixed;      // per instruction
-  int64_t out_row_bytes;  // a scratchpad read of the narrow store; 0: wide store
-  int64_t fetch_group;    // instructions a refill brings
-  Ticks fetch_period;     // between refills
-  Ticks fetch_beats;      // bus beats of one instruction
-  Ticks in_flight;        // bus time of the most read requests outstanding
+  Ticks store_fixed;    // per instruction
+  int out_row_shift;    // log2 of bytes, a scratchpad read of the narrow store; -1: wide store
+  int64_t fetch_group;  // instructions a refill brings
+  Ticks fetch_period;   // between refills
+  Ticks fetch_beats;    // bus beats of one instruction
+  Ticks in_flight;      // bus time of the most read requests outstanding
 };
-
-// Words that an unaligned run of `bytes` touches on average, in ticks: starts are equally likely at
-// every multiple of `alignment` within `word`.
-Ticks ExpectedWords(int64_t bytes, int64_t alignment, int64_t word);
-int64_t Gcd(int64_t a, int64_t b);
 
 }  // namespace rhnas::hw
