@@ -1,0 +1,158 @@
+#include "hw/layer_table_rows.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+
+#include "hw/space_walk.h"
+#include "hw/validity.h"
+
+namespace rhnas::hw {
+namespace {
+
+// The sizes that a tiling must fit into and that no time depends on.
+constexpr int Config::*kSizes[] = {&Config::log_uop_buff, &Config::log_inp_buff,
+                                   &Config::log_wgt_buff, &Config::log_acc_buff};
+constexpr size_t kSizeCount = 4;
+using Sizes = std::array<int, kSizeCount>;
+
+Sizes SizesOf(const Config& config) {
+  Sizes sizes{};
+  for (size_t i = 0; i < kSizeCount; ++i) sizes[i] = config.*kSizes[i];
+  return sizes;
+}
+
+int Total(const Sizes& sizes) {
+  int total = 0;
+  for (const int size : sizes) total += size;
+  return total;
+}
+
+bool Covers(const Sizes& larger, const Sizes& smaller) {
+  for (size_t i = 0; i < kSizeCount; ++i) {
+    if (larger[i] < smaller[i]) return false;
+  }
+  return true;
+}
+
+// What a search found, and where.
+struct Found {
+  Sizes sizes;
+  std::optional<Tiling> tiling;  // empty: nothing fits
+};
+
+TableEntry EntryOf(const LayerCost& cost) {
+  TableEntry entry;
+  entry.latency_cycles = cost.latency_cycles;
+  entry.energy_pj = cost.energy_pj;
+  entry.dram_bytes = cost.dram_bytes;
+  entry.tiling_code = PackTiling(cost.tiling);
+  return entry;
+}
+
+// The entry of one item on one configuration, from an earlier search where it holds here too.
+TableEntry EvaluateItem(const CostModel& model, const Sizes& sizes, const std::vector<Layer>& item,
+                        std::vector<Found>* found) {
+  const Tiling* refused = nullptr;
+  for (const Found& earlier : *found) {
+    if (!Covers(earlier.sizes, sizes)) continue;
+    if (!earlier.tiling) return TableEntry();
+    if (refused != nullptr && PackTiling(*refused) == PackTiling(*earlier.tiling)) continue;
+    if (const std::optional<LayerCost> cost = model.Evaluate(item[0], *earlier.tiling)) {
+      return EntryOf(*cost);
+    }
+    refused = &*earlier.tiling;
+  }
+  const std::optional<LayerCost> cost = model.Evaluate(item[0]);
+  found->push_back({sizes, std::nullopt});
+  if (!cost) return TableEntry();
+  found->back().tiling = cost->tiling;
+  return EntryOf(*cost);
+}
+
+}  // namespace
+
+std::string SpaceText(const HwSpace& space) {
+  std::string text;
+  for (const SpaceParameter& parameter : space.parameters) {
+    text += parameter.key;
+    for (const int value : parameter.values) text += " " + std::to_string(value);
+    text += "\n";
+  }
+  return text + (space.derived_tags ? "tags derived\n" : "") + ToJson(space.base) + "\n";
+}
+
+std::vector<TableConfiguration> ConfigurationsOf(const HwSpace& space) {
+  std::vector<TableConfiguration> configurations;
+  std::map<std::string, int> seen;
+  int64_t point = 0;
+  for (SpaceWalk walk(space); !walk.done(); walk.Next(), ++point) {
+    if (BrokenRules(walk.config()) != 0) continue;
+    configurations.push_back({ConfigurationKey(walk.config()), point, ShortName(walk.config())});
+    ++seen[configurations.back().name];
+  }
+  if (seen.size() == configurations.size()) return configurations;
+  for (TableConfiguration& configuration : configurations) {
+    if (seen[configuration.name] > 1) configuration.name += "#" + std::to_string(configuration.point);
+  }
+  return configurations;
+}
+
+TableHead HeadOf(const HwSpace& space, const CostTable& prices, const std::string& networks,
+                 const std::vector<std::vector<Layer>>& items) {
+  TableHead head;
+  head.space = space.name;
+  head.space_text = SpaceText(space);
+  head.networks = networks;
+  head.model = ModelFingerprint();
+  head.prices = PricesFingerprint(prices);
+  head.items = items;
+  head.configurations = ConfigurationsOf(space);
+  return head;
+}
+
+LayerTableRows::LayerTableRows(const HwSpace& space, const CostTable& prices, const TableHead& head)
+    : space_(space), prices_(prices), head_(head) {
+  std::map<uint64_t, size_t> group_of;
+  std::vector<int> totals;
+  for (size_t row = 0; row < head.configurations.size(); ++row) {
+    Config config = space.At(head.configurations[row].point);
+    totals.push_back(Total(SizesOf(config)));
+    for (int Config::*size : kSizes) config.*size = 0;
+    const auto [at, is_new] = group_of.emplace(ConfigurationKey(config), groups_.size());
+    if (is_new) groups_.emplace_back();
+    groups_[at->second].push_back(row);
+  }
+  // The larger ones first: a configuration comes after all that cover it.
+  for (std::vector<size_t>& group : groups_) {
+    std::stable_sort(group.begin(), group.end(),
+                     [&totals](size_t a, size_t b) { return totals[a] > totals[b]; });
+  }
+}
+
+bool LayerTableRows::Evaluate(size_t group, const std::atomic<bool>& stop,
+                              std::vector<TableEntry>* entries) const {
+  const std::vector<size_t>& rows = groups_[group];
+  const size_t items = head_.items.size();
+  entries->assign(rows.size() * items, TableEntry());
+  std::vector<CostModel> models;
+  std::vector<Sizes> sizes;
+  models.reserve(rows.size());
+  for (const size_t row : rows) {
+    const Config config = space_.At(head_.configurations[row].point);
+    models.emplace_back(config, prices_);
+    sizes.push_back(SizesOf(config));
+  }
+  std::vector<Found> found;
+  for (size_t item = 0; item < items; ++item) {
+    found.clear();
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (stop.load(std::memory_order_relaxed)) return false;
+      (*entries)[i * items + item] = EvaluateItem(models[i], sizes[i], head_.items[item], &found);
+    }
+  }
+  return true;
+}
+
+}  // namespace rhnas::hw
