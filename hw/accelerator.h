@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "hw/cost.h"
+#include "hw/fnv.h"
 #include "hw/result.h"
 #include "hw/space.h"
 #include "hw/tables.h"
@@ -48,6 +49,13 @@ class Design {
   virtual std::string ShortName() const = 0;  // of no blanks, the same for equal designs
   // The family's file form; Accelerator::Parse reads it back. Equal designs have equal text.
   virtual std::string ToJson() const = 0;
+  // What tables of costs find a design by: equal for designs that cost the same because they differ
+  // in nothing that any cost sees.
+  virtual uint64_t Key() const {
+    Fnv fnv;
+    fnv.AddText(ToJson());
+    return fnv.value();
+  }
   // Every broken rule (one entry a rule, the worst); empty when it can be built under the limits.
   virtual std::vector<BrokenRule> CheckAll(const Limits& limits) const = 0;
   virtual bool Valid(const Limits& limits) const { return CheckAll(limits).empty(); }

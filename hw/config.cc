@@ -2,6 +2,7 @@
 #include "hw/config.h"
 
 #include "hw/config_keys.h"
+#include "hw/fnv.h"
 
 namespace rhnas::hw {
 namespace {
@@ -96,6 +97,15 @@ bool Config::operator==(const Config& other) const {
     if (key.flag != nullptr && this->*key.flag != other.*key.flag) return false;
   }
   return vthread_name == other.vthread_name;
+}
+
+uint64_t ConfigurationKey(const Config& config) {
+  Fnv fnv;
+  for (const ConfigKey& key : ConfigKeys()) {
+    if (key.number == &Config::vme_tag_bits) continue;
+    fnv.Add(key.number != nullptr ? config.*key.number : (config.*key.flag ? 1 : 0));
+  }
+  return fnv.value();
 }
 
 std::string ShortName(const Config& config) {

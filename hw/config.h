@@ -70,6 +70,9 @@ std::string ToJson(const Config& config);
 // "1x16x16_15_15_18_17_64": batch x in x out, log2 micro-op, input, weight, accumulator bytes, bus
 // bits.
 std::string ShortName(const Config& config);
+// A hash of all keys but the tag width, an internal wire that neither time nor area sees: what
+// tables of costs find a configuration by.
+uint64_t ConfigurationKey(const Config& config);
 
 // "default" (the published vta_config.json, which that name finds too) and the 16 other published
 // configurations by file name without .json (compiled in).

@@ -85,6 +85,12 @@ class DesignModel {
   // Empty: the design is invalid or cannot run the layer; `why` (optional) tells.
   virtual std::optional<LayerCost> Evaluate(const Layer& layer,
                                             std::string* why = nullptr) const = 0;
+  // As Evaluate, with the tiling that it gave at another time or place on this design: without the
+  // search, the same answer. (A family without tilings has nothing to save.)
+  virtual std::optional<LayerCost> EvaluateAgain(const Layer& layer,
+                                                 const Tiling& /*tiling*/) const {
+    return Evaluate(layer);
+  }
   // Sum over layers.
   virtual std::optional<NetworkCost> Evaluate(const std::vector<Layer>& layers,
                                               std::string* why = nullptr) const = 0;
@@ -108,6 +114,9 @@ class CostModel : public DesignModel {
   // With a given tiling, clipped to the layer where it is larger.
   std::optional<LayerCost> Evaluate(const Layer& layer, const Tiling& tiling,
                                     std::string* why = nullptr) const;
+  std::optional<LayerCost> EvaluateAgain(const Layer& layer, const Tiling& tiling) const override {
+    return Evaluate(layer, tiling);
+  }
   // Sum over layers (remembers equal shapes within the call).
   std::optional<NetworkCost> Evaluate(const std::vector<Layer>& layers,
                                       std::string* why = nullptr) const override;

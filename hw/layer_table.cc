@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "hw/config_keys.h"
 #include "hw/layer_table_format.h"
 #include "hw/layer_text.h"
 
@@ -155,15 +154,6 @@ Tiling UnpackTiling(uint64_t code) {
   return t;
 }
 
-uint64_t ConfigurationKey(const Config& config) {
-  Fnv fnv;
-  for (const ConfigKey& key : ConfigKeys()) {
-    if (key.number == &Config::vme_tag_bits) continue;
-    fnv.Add(key.number != nullptr ? config.*key.number : (config.*key.flag ? 1 : 0));
-  }
-  return fnv.value();
-}
-
 uint64_t PricesFingerprint(const CostTable& table) {
   Fnv fnv;
   for (const TableRow& row : table.rows()) {
@@ -175,7 +165,7 @@ uint64_t PricesFingerprint(const CostTable& table) {
   return fnv.value();
 }
 
-uint64_t ModelFingerprint() {
+uint64_t ModelFingerprint(const Accelerator& family) {
   Layer dense;
   dense.h = dense.w = 28;
   dense.c = dense.k = 64;
@@ -194,20 +184,13 @@ uint64_t ModelFingerprint() {
   Layer pool = dense;
   pool.kind = LayerKind::kMaxPool;
   pool.stride = 2;
-  Config small;
-  small.log_block_in = small.log_block_out = 3;
-  small.log_inp_buff = small.log_acc_buff = 15;
-  Config wide;
-  wide.bus_bits = wide.dpi_data_bits = 128;
-  wide.log_block_out = 5;
-  wide.log_batch = 1;
-  wide.log_inp_buff = 14;
-  wide.vme_tag_bits = 32;
   Fnv fnv;
-  for (const Config& config : {Config(), small, wide}) {
-    const CostModel model(config, DefaultCostTable());
+  for (const std::string& name : family.PresetNames()) {
+    const Result<DesignPtr> design = family.Find(name);
+    if (!design.ok()) continue;
+    const std::unique_ptr<DesignModel> model = (*design)->Model(DefaultCostTable());
     for (const Layer& layer : {dense, pointwise, depthwise, add, pool}) {
-      const std::optional<LayerCost> cost = model.Evaluate(layer);
+      const std::optional<LayerCost> cost = model->Evaluate(layer);
       fnv.Add(cost ? cost->latency_cycles : 0);
       fnv.Add(cost ? cost->dram_bytes : 0);
       // Whole picojoules: the last bits of a logarithm differ between C libraries.
@@ -247,8 +230,8 @@ Result<LayerTable> LayerTable::FromFile(MappedFile file, const std::string& path
   const uint64_t items = Load32(p + kItemsAt), rows = Load32(p + kRowsAt);
   const uint64_t text_bytes = Load32(p + kTextBytesAt);
   if (size != expected) {
-    return damaged("is cut short or has grown: found " + std::to_string(size) + " bytes, expected " +
-                   std::to_string(expected));
+    return damaged("is cut short or has grown: found " + std::to_string(size) +
+                   " bytes, expected " + std::to_string(expected));
   }
   if (rows_at > size || text_bytes > rows_at || rows_at != Padded(kFixedBytes + text_bytes) ||
       HeadSum(p, static_cast<size_t>(rows_at)) != Load64(p + kHeadSumAt)) {

@@ -2,8 +2,8 @@
 // in place. docs/TABLES.md gives the layout byte by byte and the CSV form.
 //
 // An item is a layer, or a chain of up to three that run as one program; it is found by shape, so
-// equal shapes of a network are one item. A row is a configuration, found by its key. An entry holds
-// cycles, energy, DRAM bytes and the tiling. Reading is thread-safe.
+// equal shapes of a network are one item. A row is a configuration, found by its key. An entry
+// holds cycles, energy, DRAM bytes and the tiling. Reading is thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "hw/config.h"
+#include "hw/accelerator.h"
 #include "hw/cost.h"
 #include "hw/layer.h"
 #include "hw/mapped_file.h"
@@ -24,8 +24,8 @@ inline constexpr uint32_t kLayerTableVersion = 1;
 struct TableEntry {
   int64_t latency_cycles = 0;  // 0: the item fits no tiling on this configuration
   double energy_pj = 0;
-  int64_t dram_bytes = 0;      // 0 where a user's table does not say
-  uint64_t tiling_code = 0;    // PackTiling; 0: not known
+  int64_t dram_bytes = 0;    // 0 where a user's table does not say
+  uint64_t tiling_code = 0;  // PackTiling; 0: not known
   bool runs() const { return latency_cycles > 0; }
 };
 
@@ -35,13 +35,11 @@ uint64_t PackTiling(const Tiling& tiling);
 Tiling UnpackTiling(uint64_t code);
 
 struct TableConfiguration {
-  uint64_t key = 0;   // ConfigurationKey, or what another accelerator family identifies one by
+  uint64_t key = 0;   // Design::Key
   int64_t point = 0;  // in its space
   std::string name;   // unique in the table, at most kLongestName bytes
 };
 inline constexpr size_t kLongestName = 39;
-// Of all that a configuration says but the tag width, which neither time nor area sees.
-uint64_t ConfigurationKey(const Config& config);
 
 // What a table says of itself.
 struct TableHead {
@@ -56,8 +54,8 @@ struct TableHead {
   std::vector<TableConfiguration> configurations;
 };
 
-// Changes when the cost model does: a hash of the costs of a few layers on a few configurations.
-uint64_t ModelFingerprint();
+// Changes when the family's cost model does: a hash of the costs of a few layers on its presets.
+uint64_t ModelFingerprint(const Accelerator& family);
 uint64_t PricesFingerprint(const CostTable& table);
 
 class LayerTable {

@@ -21,13 +21,12 @@ inline constexpr uint32_t kGivenFlag = 1;
 // Offsets in a row's record.
 inline constexpr size_t kKeyAt = 0, kRowSumAt = 8, kPointAt = 16, kNameAt = 24;
 
-inline uint64_t Load(const unsigned char* p, int bytes) {
-  uint64_t value = 0;
-  for (int i = 0; i < bytes; ++i) value |= static_cast<uint64_t>(p[i]) << (8 * i);
-  return value;
+inline uint32_t Load32(const unsigned char* p) {
+  return uint32_t{p[0]} | uint32_t{p[1]} << 8 | uint32_t{p[2]} << 16 | uint32_t{p[3]} << 24;
 }
-inline uint32_t Load32(const unsigned char* p) { return static_cast<uint32_t>(Load(p, 4)); }
-inline uint64_t Load64(const unsigned char* p) { return Load(p, 8); }
+inline uint64_t Load64(const unsigned char* p) {
+  return uint64_t{Load32(p)} | uint64_t{Load32(p + 4)} << 32;
+}
 inline void Store(unsigned char* p, uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) p[i] = static_cast<unsigned char>(value >> (8 * i));
 }

@@ -5,8 +5,7 @@
 #include <map>
 #include <optional>
 
-#include "hw/space_walk.h"
-#include "hw/validity.h"
+#include "hw/vta_accelerator.h"
 
 namespace rhnas::hw {
 namespace {
@@ -52,14 +51,14 @@ TableEntry EntryOf(const LayerCost& cost) {
 }
 
 // The entry of one item on one configuration, from an earlier search where it holds here too.
-TableEntry EvaluateItem(const CostModel& model, const Sizes& sizes, const std::vector<Layer>& item,
-                        std::vector<Found>* found) {
+TableEntry EvaluateItem(const DesignModel& model, const Sizes& sizes,
+                        const std::vector<Layer>& item, std::vector<Found>* found) {
   const Tiling* refused = nullptr;
   for (const Found& earlier : *found) {
     if (!Covers(earlier.sizes, sizes)) continue;
     if (!earlier.tiling) return TableEntry();
     if (refused != nullptr && PackTiling(*refused) == PackTiling(*earlier.tiling)) continue;
-    if (const std::optional<LayerCost> cost = model.Evaluate(item[0], *earlier.tiling)) {
+    if (const std::optional<LayerCost> cost = model.EvaluateAgain(item[0], *earlier.tiling)) {
       return EntryOf(*cost);
     }
     refused = &*earlier.tiling;
@@ -73,51 +72,59 @@ TableEntry EvaluateItem(const CostModel& model, const Sizes& sizes, const std::v
 
 }  // namespace
 
-std::string SpaceText(const HwSpace& space) {
+std::string SpaceText(const DesignSpace& space) {
   std::string text;
-  for (const SpaceParameter& parameter : space.parameters) {
+  for (const SpaceParameter& parameter : space.parameters()) {
     text += parameter.key;
     for (const int value : parameter.values) text += " " + std::to_string(value);
     text += "\n";
   }
-  return text + (space.derived_tags ? "tags derived\n" : "") + ToJson(space.base) + "\n";
+  // What the parameters do not set shows in the points.
+  if (space.points() == 0) return text;
+  return text + space.AtPoint(0)->ToJson() + "\n" + space.AtPoint(space.points() - 1)->ToJson();
 }
 
-std::vector<TableConfiguration> ConfigurationsOf(const HwSpace& space) {
+std::vector<TableConfiguration> ConfigurationsOf(const DesignSpace& space) {
   std::vector<TableConfiguration> configurations;
   std::map<std::string, int> seen;
-  int64_t point = 0;
-  for (SpaceWalk walk(space); !walk.done(); walk.Next(), ++point) {
-    if (BrokenRules(walk.config()) != 0) continue;
-    configurations.push_back({ConfigurationKey(walk.config()), point, ShortName(walk.config())});
+  for (const int64_t point : space.ValidPoints(Limits())) {
+    const DesignPtr design = space.AtPoint(point);
+    configurations.push_back({design->Key(), point, design->ShortName()});
     ++seen[configurations.back().name];
   }
   if (seen.size() == configurations.size()) return configurations;
   for (TableConfiguration& configuration : configurations) {
-    if (seen[configuration.name] > 1) configuration.name += "#" + std::to_string(configuration.point);
+    if (seen[configuration.name] > 1)
+      configuration.name += "#" + std::to_string(configuration.point);
   }
   return configurations;
 }
 
-TableHead HeadOf(const HwSpace& space, const CostTable& prices, const std::string& networks,
-                 const std::vector<std::vector<Layer>>& items) {
+TableHead HeadOf(const Accelerator& family, const DesignSpace& space, const CostTable& prices,
+                 const std::string& networks, const std::vector<std::vector<Layer>>& items) {
   TableHead head;
-  head.space = space.name;
+  head.accelerator = family.name();
+  head.space = space.name();
   head.space_text = SpaceText(space);
   head.networks = networks;
-  head.model = ModelFingerprint();
+  head.model = ModelFingerprint(family);
   head.prices = PricesFingerprint(prices);
   head.items = items;
   head.configurations = ConfigurationsOf(space);
   return head;
 }
 
-LayerTableRows::LayerTableRows(const HwSpace& space, const CostTable& prices, const TableHead& head)
-    : space_(space), prices_(prices), head_(head) {
+LayerTableRows::LayerTableRows(const DesignSpace& space, const CostTable& prices,
+                               const TableHead& head)
+    : space_(space), prices_(prices), head_(head), vta_(head.accelerator == Vta().name()) {
   std::map<uint64_t, size_t> group_of;
   std::vector<int> totals;
   for (size_t row = 0; row < head.configurations.size(); ++row) {
-    Config config = space.At(head.configurations[row].point);
+    if (!vta_) {
+      groups_.push_back({row});
+      continue;
+    }
+    Config config = VtaConfig(*space.AtPoint(head.configurations[row].point));
     totals.push_back(Total(SizesOf(config)));
     for (int Config::*size : kSizes) config.*size = 0;
     const auto [at, is_new] = group_of.emplace(ConfigurationKey(config), groups_.size());
@@ -136,20 +143,19 @@ bool LayerTableRows::Evaluate(size_t group, const std::atomic<bool>& stop,
   const std::vector<size_t>& rows = groups_[group];
   const size_t items = head_.items.size();
   entries->assign(rows.size() * items, TableEntry());
-  std::vector<CostModel> models;
+  std::vector<std::unique_ptr<DesignModel>> models;
   std::vector<Sizes> sizes;
-  models.reserve(rows.size());
   for (const size_t row : rows) {
-    const Config config = space_.At(head_.configurations[row].point);
-    models.emplace_back(config, prices_);
-    sizes.push_back(SizesOf(config));
+    const DesignPtr design = space_.AtPoint(head_.configurations[row].point);
+    models.push_back(design->Model(prices_));
+    sizes.push_back(vta_ ? SizesOf(VtaConfig(*design)) : Sizes{});
   }
   std::vector<Found> found;
   for (size_t item = 0; item < items; ++item) {
     found.clear();
     for (size_t i = 0; i < rows.size(); ++i) {
       if (stop.load(std::memory_order_relaxed)) return false;
-      (*entries)[i * items + item] = EvaluateItem(models[i], sizes[i], head_.items[item], &found);
+      (*entries)[i * items + item] = EvaluateItem(*models[i], sizes[i], head_.items[item], &found);
     }
   }
   return true;

@@ -1,7 +1,6 @@
-// Computing the rows of a layer table for VTA: every item with its best tiling on every valid point
-// of a space.
+// Computing the rows of a layer table: every item at its best on every valid point of a space.
 //
-// Configurations that differ in scratchpad sizes alone share searches: what is best with larger
+// VTA configurations that differ in scratchpad sizes alone share searches: what is best with larger
 // scratchpads is best here too if it fits here (the tilings that fit here all fit there, and a
 // tiling takes the same time in both). The result is the one a search of its own would give, see
 // the total order in hw/tiling_search.h.
@@ -12,26 +11,26 @@
 #include <string>
 #include <vector>
 
+#include "hw/accelerator.h"
 #include "hw/layer_table.h"
-#include "hw/space.h"
 
 namespace rhnas::hw {
 
-// Parameters, values and base of a space as text, a line each: equal texts, equal spaces.
-std::string SpaceText(const HwSpace& space);
+// Parameters, values and two points of a space as text: equal texts, equal spaces.
+std::string SpaceText(const DesignSpace& space);
 
 // The valid points of a space, in order. Names are ShortName, with "#point" behind where another
 // point has that name too.
-std::vector<TableConfiguration> ConfigurationsOf(const HwSpace& space);
+std::vector<TableConfiguration> ConfigurationsOf(const DesignSpace& space);
 
 // What a table of these items on a space says of itself.
-TableHead HeadOf(const HwSpace& space, const CostTable& prices, const std::string& networks,
-                 const std::vector<std::vector<Layer>>& items);
+TableHead HeadOf(const Accelerator& family, const DesignSpace& space, const CostTable& prices,
+                 const std::string& networks, const std::vector<std::vector<Layer>>& items);
 
 class LayerTableRows {
  public:
   // REQUIRES: the three outlive this; head is HeadOf the space.
-  LayerTableRows(const HwSpace& space, const CostTable& prices, const TableHead& head);
+  LayerTableRows(const DesignSpace& space, const CostTable& prices, const TableHead& head);
 
   // Rows that share searches: the unit of work. Groups differ in size; together they hold each row
   // once.
@@ -43,9 +42,10 @@ class LayerTableRows {
                 std::vector<TableEntry>* entries) const;
 
  private:
-  const HwSpace& space_;
+  const DesignSpace& space_;
   const CostTable& prices_;
   const TableHead& head_;
+  bool vta_;
   std::vector<std::vector<size_t>> groups_;
 };
 

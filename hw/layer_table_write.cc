@@ -102,7 +102,8 @@ Result<LayerTableWriter> LayerTableWriter::Create(const std::string& path, const
   const uint64_t bytes = FileBytes(head, ours.size());
   if (status.st_size != 0) {
     if (!resume) {
-      return Error{partial + ": holds an interrupted build; go on with it by --resume, or delete it"};
+      return Error{partial +
+                   ": holds an interrupted build; go on with it by --resume, or delete it"};
     }
     const uint64_t rows_at = RowAt(ours, 0);
     std::string theirs(ours.size(), '\0');

@@ -63,13 +63,12 @@ bool ParseLayerText(const std::string& text, Layer* layer, std::string* why) {
     found = cursor.Take(kKinds[kind]);
     if (found) l.kind = static_cast<LayerKind>(kind);
   }
-  const bool sizes = found && cursor.Take("-") && cursor.Number(&l.n) && cursor.Take("x") &&
-                     cursor.Number(&l.h) && cursor.Take("x") && cursor.Number(&l.w) &&
-                     cursor.Take("x") && cursor.Number(&l.c) && cursor.Take("-k") &&
-                     cursor.Number(&l.k) && cursor.Take("-") && cursor.Number(&l.r) &&
-                     cursor.Take("x") && cursor.Number(&l.s) && cursor.Take("-s") &&
-                     cursor.Number(&l.stride) && cursor.Take("-p") && cursor.Number(&l.pad) &&
-                     cursor.Take("-g") && cursor.Number(&l.groups);
+  const bool sizes =
+      found && cursor.Take("-") && cursor.Number(&l.n) && cursor.Take("x") && cursor.Number(&l.h) &&
+      cursor.Take("x") && cursor.Number(&l.w) && cursor.Take("x") && cursor.Number(&l.c) &&
+      cursor.Take("-k") && cursor.Number(&l.k) && cursor.Take("-") && cursor.Number(&l.r) &&
+      cursor.Take("x") && cursor.Number(&l.s) && cursor.Take("-s") && cursor.Number(&l.stride) &&
+      cursor.Take("-p") && cursor.Number(&l.pad) && cursor.Take("-g") && cursor.Number(&l.groups);
   if (sizes) {
     l.bias = cursor.Take("-b");
     l.relu = cursor.Take("-relu");
@@ -89,8 +88,8 @@ bool ParseLayerText(const std::string& text, Layer* layer, std::string* why) {
 bool ParseChainText(const std::string& text, std::vector<Layer>* chain, std::string* why) {
   chain->clear();
   for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = text.find('+', begin) == std::string::npos ? text.size()
-                                                                  : text.find('+', begin);
+    const size_t end =
+        text.find('+', begin) == std::string::npos ? text.size() : text.find('+', begin);
     Layer layer;
     if (!ParseLayerText(text.substr(begin, end - begin), &layer, why)) return false;
     chain->push_back(layer);

@@ -14,6 +14,7 @@ class VtaDesign final : public Design {
 
   std::string ShortName() const override { return hw::ShortName(config_); }
   std::string ToJson() const override { return hw::ToJson(config_); }
+  uint64_t Key() const override { return ConfigurationKey(config_); }
   std::vector<BrokenRule> CheckAll(const Limits& limits) const override {
     return ToBrokenRules(hw::CheckAll(config_, limits));
   }
