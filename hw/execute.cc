@@ -491,9 +491,7 @@ class Executor {
       if (!Inside(MemoryId::kAcc, src)) return Outside(MemoryId::kAcc, src);
       const std::vector<uint32_t>& written = marks_[3].write;
       if (written[src] == 0) return NeverWritten(MemoryId::kAcc, src);
-      // The first operand: core/TensorAlu.scala reads the source for it too if there is an
-      // immediate.
-      const uint64_t first = in.use_imm ? src : dst;
+      const uint64_t first = in.use_imm && options_.immediate_reads_source ? src : dst;
       if (written[first] == 0) return NeverWritten(MemoryId::kAcc, first);
       if (options_.hazards && (dst == previous || src == previous)) {
         return Fail(std::string(dst == previous ? "writes" : "reads") + " acc[" +

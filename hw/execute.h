@@ -30,6 +30,9 @@ struct ExecuteOptions {
   uint64_t seed = 0;    // of kRandom
   bool hazards = true;  // ALU operations that need a bypass which the pipelined RTL lacks
   bool races = true;
+  // An ALU operation with an immediate takes its first operand from the source, as the pipelined
+  // Chisel ALU does; false: from the destination, as the unpipelined one (TensorAluOrig) does.
+  bool immediate_reads_source = true;
 };
 
 // What ran.
