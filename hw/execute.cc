@@ -533,18 +533,6 @@ class Executor {
 
 }  // namespace
 
-const char* UnitName(Unit unit) {
-  static const char* const kNames[] = {"load", "compute", "store"};
-  return kNames[static_cast<int>(unit)];
-}
-
-Unit UnitOf(const Instruction& in) {
-  if (in.op == Opcode::kStore) return Unit::kStore;
-  const bool loads =
-      in.op == Opcode::kLoad && (in.memory == MemoryId::kInp || in.memory == MemoryId::kWgt);
-  return loads ? Unit::kLoad : Unit::kCompute;
-}
-
 DramImage EmptyImage(const Program& program) {
   DramImage image;
   for (size_t i = 1; i < 5; ++i) {

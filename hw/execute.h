@@ -18,11 +18,6 @@
 
 namespace rhnas::hw {
 
-enum class Unit : uint8_t { kLoad = 0, kCompute = 1, kStore = 2 };
-const char* UnitName(Unit unit);
-// Which unit runs it.
-Unit UnitOf(const Instruction& instruction);
-
 struct ExecuteOptions {
   // Which unit goes on when several can.
   enum class Order : uint8_t { kLoadFirst, kComputeFirst, kStoreFirst, kRandom };

@@ -296,4 +296,9 @@ int64_t ElementBytes(const Config& config, MemoryId memory) {
   return 0;
 }
 
+const char* UnitName(Unit unit) {
+  static const char* const kNames[] = {"load", "compute", "store"};
+  return kNames[static_cast<int>(unit)];
+}
+
 }  // namespace rhnas::hw

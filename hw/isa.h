@@ -53,6 +53,17 @@ struct Instruction {
   int64_t iterations() const { return int64_t{lp0} * lp1 * (int64_t{uop_end} - uop_begin); }
 };
 
+// The unit that runs an instruction: inputs and weights are load's, STORE store's, the rest
+// compute's.
+enum class Unit : uint8_t { kLoad = 0, kCompute = 1, kStore = 2 };
+const char* UnitName(Unit unit);
+inline Unit UnitOf(const Instruction& instruction) {
+  if (instruction.op == Opcode::kStore) return Unit::kStore;
+  const bool loads = instruction.op == Opcode::kLoad &&
+                     (instruction.memory == MemoryId::kInp || instruction.memory == MemoryId::kWgt);
+  return loads ? Unit::kLoad : Unit::kCompute;
+}
+
 // Scratchpad indices. ALU: acc destination; the source, an accumulator too, is inp plus wgt shifted
 // left by the bits of inp (core/TensorAlu.scala), since inp alone may be too short. Of an operation
 // with an immediate the hardware reads the first operand at the source as well: set both alike.

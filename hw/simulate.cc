@@ -383,31 +383,6 @@ class Simulator {
 
 }  // namespace
 
-const char* UnitName(Unit unit) {
-  switch (unit) {
-    case Unit::kLoad:
-      return "load";
-    case Unit::kCompute:
-      return "compute";
-    case Unit::kStore:
-      return "store";
-  }
-  return "?";
-}
-
-Unit UnitOf(const Instruction& instruction) {
-  switch (instruction.op) {
-    case Opcode::kStore:
-      return Unit::kStore;
-    case Opcode::kLoad:
-      return instruction.memory == MemoryId::kInp || instruction.memory == MemoryId::kWgt
-                 ? Unit::kLoad
-                 : Unit::kCompute;
-    default:
-      return Unit::kCompute;
-  }
-}
-
 SimulatedTime Simulate(const Config& config, MemoryModel memory,
                        const std::vector<Instruction>& instructions,
                        const SimulateOptions& options) {

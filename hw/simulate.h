@@ -18,10 +18,6 @@
 
 namespace rhnas::hw {
 
-enum class Unit : uint8_t { kLoad, kCompute, kStore };
-const char* UnitName(Unit unit);
-Unit UnitOf(const Instruction& instruction);
-
 // Cycles from launch: dispatched into the unit's queue; first and last cycle of execution.
 struct InstructionTime {
   int64_t arrival = -1, start = -1, end = -1;
