@@ -59,8 +59,8 @@ $(BUILD)/obj/bench/%.o: bench/%.cc
 COLD = nn/blocks nn/data nn/data_files nn/data_folder nn/genotype nn/layer_shape nn/space \
   nn/space_catalogue nn/space_layers nn/supernet nn/text nn/train \
   hw/accelerator hw/config hw/config_json hw/config_presets hw/json hw/layer_table \
-  hw/layer_table_write hw/layer_text hw/mapped_file hw/number hw/tables \
-  hw/tables_default hw/vta_accelerator rl/agent
+  hw/layer_table_write hw/layer_text hw/mapped_file hw/node_scaling hw/number \
+  hw/sram_sweep hw/tables hw/tables_builtin hw/vta_accelerator rl/agent
 ifeq ($(OPT),-O2)
 $(call objects,$(SOURCES_search) search/main.cc $(COLD:=.cc)): OPT = -Os
 endif

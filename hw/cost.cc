@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "hw/banks.h"
 #include "hw/schedule.h"
 #include "hw/tiling_search.h"
 
@@ -28,49 +27,6 @@ bool SameShape(const Layer& a, const Layer& b) {
 }
 
 }  // namespace
-
-Activity& Activity::operator+=(const Activity& other) {
-  macs += other.macs;
-  alu_ops += other.alu_ops;
-  alu_multiplies += other.alu_multiplies;
-  inp_read_bytes += other.inp_read_bytes;
-  inp_write_bytes += other.inp_write_bytes;
-  wgt_read_bytes += other.wgt_read_bytes;
-  wgt_write_bytes += other.wgt_write_bytes;
-  acc_read_bytes += other.acc_read_bytes;
-  acc_write_bytes += other.acc_write_bytes;
-  out_read_bytes += other.out_read_bytes;
-  out_write_bytes += other.out_write_bytes;
-  uop_read_bytes += other.uop_read_bytes;
-  uop_write_bytes += other.uop_write_bytes;
-  dram_read_bytes += other.dram_read_bytes;
-  dram_write_bytes += other.dram_write_bytes;
-  instructions += other.instructions;
-  return *this;
-}
-
-Activity Activity::Times(int64_t count) const {
-  Activity result = *this;
-  for (int64_t* value :
-       {&result.macs, &result.alu_ops, &result.alu_multiplies, &result.inp_read_bytes,
-        &result.inp_write_bytes, &result.wgt_read_bytes, &result.wgt_write_bytes,
-        &result.acc_read_bytes, &result.acc_write_bytes, &result.out_read_bytes,
-        &result.out_write_bytes, &result.uop_read_bytes, &result.uop_write_bytes,
-        &result.dram_read_bytes, &result.dram_write_bytes, &result.instructions}) {
-    *value *= count;
-  }
-  return result;
-}
-
-EnergyParts& EnergyParts::operator+=(const EnergyParts& other) {
-  mac_pj += other.mac_pj;
-  alu_pj += other.alu_pj;
-  sram_pj += other.sram_pj;
-  dram_pj += other.dram_pj;
-  control_pj += other.control_pj;
-  leakage_pj += other.leakage_pj;
-  return *this;
-}
 
 const char* BoundName(Bound bound) {
   switch (bound) {
@@ -102,57 +58,7 @@ CostModel::CostModel(const Config& config, const CostTable& table, bool pipeline
     return;
   }
   area_um2_ = AreaUm2(config, table);
-  prices_.mac = table["mac_pj"];
-  prices_.alu = table["alu_op_pj"];
-  prices_.alu_multiply = table["alu_mul_pj"];
-  prices_.instruction = table["instruction_pj"];
-  prices_.dram_read = table["dram_read_pj_per_byte"];
-  prices_.dram_write = table["dram_write_pj_per_byte"];
-  const auto read = [&table](const Bank& bank) { return table.SramReadPjPerByte(bank.bytes); };
-  const auto write = [&table](const Bank& bank) { return table.SramWritePjPerByte(bank.bytes); };
-  const Bank inp = InputBank(config), wgt = WeightBank(config), acc = AccumulatorBank(config);
-  const Bank out = OutputBank(config), uop = MicroOpBank(config);
-  prices_.inp_read = read(inp);
-  prices_.inp_write = write(inp);
-  prices_.wgt_read = read(wgt);
-  prices_.wgt_write = write(wgt);
-  prices_.acc_read = read(acc);
-  prices_.acc_write = write(acc);
-  prices_.out_read = read(out);
-  prices_.out_write = write(out);
-  prices_.uop_read = read(uop);
-  prices_.uop_write = write(uop);
-  double sram_mw = 0, sram_um2 = 0;
-  for (const Bank& bank : {inp, wgt, acc, out, uop}) {
-    sram_mw += bank.count * table.SramLeakageMw(bank.bytes);
-    sram_um2 += bank.count * table.SramAreaUm2(bank.bytes);
-  }
-  const double logic_mw = (area_um2_ - sram_um2) * table["logic_leakage_mw_per_um2"];
-  // A milliwatt is a picojoule a nanosecond.
-  prices_.leakage_pj_per_cycle = (sram_mw + logic_mw) * 1000 / table["clock_mhz"];
-}
-
-EnergyParts CostModel::Energy(const Activity& activity, int64_t latency_cycles) const {
-  const auto times = [](int64_t count, double price) { return static_cast<double>(count) * price; };
-  EnergyParts parts;
-  parts.mac_pj = times(activity.macs, prices_.mac);
-  parts.alu_pj = times(activity.alu_ops - activity.alu_multiplies, prices_.alu) +
-                 times(activity.alu_multiplies, prices_.alu_multiply);
-  parts.sram_pj = times(activity.inp_read_bytes, prices_.inp_read) +
-                  times(activity.inp_write_bytes, prices_.inp_write) +
-                  times(activity.wgt_read_bytes, prices_.wgt_read) +
-                  times(activity.wgt_write_bytes, prices_.wgt_write) +
-                  times(activity.acc_read_bytes, prices_.acc_read) +
-                  times(activity.acc_write_bytes, prices_.acc_write) +
-                  times(activity.out_read_bytes, prices_.out_read) +
-                  times(activity.out_write_bytes, prices_.out_write) +
-                  times(activity.uop_read_bytes, prices_.uop_read) +
-                  times(activity.uop_write_bytes, prices_.uop_write);
-  parts.dram_pj = times(activity.dram_read_bytes, prices_.dram_read) +
-                  times(activity.dram_write_bytes, prices_.dram_write);
-  parts.control_pj = times(activity.instructions, prices_.instruction);
-  parts.leakage_pj = times(latency_cycles, prices_.leakage_pj_per_cycle);
-  return parts;
+  prices_ = EnergyPrices(config, table);
 }
 
 LayerCost CostModel::Finish(const Machine& machine, const Tiling& tiling, const Schedule& schedule,
@@ -167,8 +73,8 @@ LayerCost CostModel::Finish(const Machine& machine, const Tiling& tiling, const 
                                                                           totals.instructions));
   cost.macs = machine.work.useful_macs;
   cost.activity = CountActivity(machine, schedule);
-  cost.dram_bytes = cost.activity.dram_read_bytes + cost.activity.dram_write_bytes;
-  cost.energy = Energy(cost.activity, latency_cycles);
+  cost.dram_bytes = cost.activity.dram_bytes();
+  cost.energy = EnergyOf(cost.activity, latency_cycles, prices_);
   cost.energy_pj = cost.energy.total_pj();
   const int64_t memory = std::max(cost.load_cycles, cost.store_cycles);
   if (cost.fetch_cycles > std::max(memory, cost.compute_cycles)) {
@@ -287,8 +193,9 @@ std::optional<NetworkCost> SumOfLayers(const DesignModel& model, const std::vect
     total.latency_cycles += layer.latency_cycles;
     total.macs += layer.macs;
     total.dram_bytes += layer.dram_bytes;
-    total.energy += layer.energy;
+    total.activity += layer.activity;
   }
+  total.energy = EnergyOf(total.activity, total.latency_cycles, model.prices());
   total.energy_pj = total.energy.total_pj();
   total.edp_pj_cycles = static_cast<double>(total.latency_cycles) * total.energy_pj;
   return total;

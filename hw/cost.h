@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "hw/config.h"
+#include "hw/energy.h"
 #include "hw/layer.h"
 #include "hw/tables.h"
 #include "hw/validity.h"
@@ -28,28 +29,6 @@ struct Tiling {
   bool on_alu = false;      // depthwise: element-wise multiplies instead of block-diagonal weights
   bool split_rows = false;  // a filter too large for its scratchpad: one kernel row a step
   std::string ToString() const;  // "7x14 co2 ci1 vt2 ws"
-};
-
-// What the schedule does: the only source of energy.
-struct Activity {
-  int64_t macs = 0;            // issued on the array, padding lanes included
-  int64_t alu_ops = 0;         // lane operations
-  int64_t alu_multiplies = 0;  // of these, MUL
-  int64_t inp_read_bytes = 0, inp_write_bytes = 0;
-  int64_t wgt_read_bytes = 0, wgt_write_bytes = 0;
-  int64_t acc_read_bytes = 0, acc_write_bytes = 0;
-  int64_t out_read_bytes = 0, out_write_bytes = 0;
-  int64_t uop_read_bytes = 0, uop_write_bytes = 0;
-  int64_t dram_read_bytes = 0, dram_write_bytes = 0;  // all operands and instructions
-  int64_t instructions = 0;
-  Activity& operator+=(const Activity& other);
-  Activity Times(int64_t count) const;
-};
-
-struct EnergyParts {
-  double mac_pj = 0, alu_pj = 0, sram_pj = 0, dram_pj = 0, control_pj = 0, leakage_pj = 0;
-  double total_pj() const { return mac_pj + alu_pj + sram_pj + dram_pj + control_pj + leakage_pj; }
-  EnergyParts& operator+=(const EnergyParts& other);
 };
 
 enum class Bound { kCompute, kMemory, kFetch };
@@ -72,7 +51,8 @@ struct NetworkCost {
   int64_t latency_cycles = 0;
   int64_t macs = 0, dram_bytes = 0;
   double energy_pj = 0, edp_pj_cycles = 0, area_um2 = 0;
-  EnergyParts energy;
+  Activity activity;   // of all layers
+  EnergyParts energy;  // of that
   std::vector<LayerCost> layers;
 };
 
@@ -81,7 +61,8 @@ class DesignModel {
  public:
   virtual ~DesignModel() = default;
   virtual double area_um2() const = 0;
-  virtual std::string design_name() const = 0;  // for messages
+  virtual std::string design_name() const = 0;     // for messages
+  virtual const EnergyPrices& prices() const = 0;  // of its activity
   // Empty: the design is invalid or cannot run the layer; `why` (optional) tells.
   virtual std::optional<LayerCost> Evaluate(const Layer& layer,
                                             std::string* why = nullptr) const = 0;
@@ -108,6 +89,7 @@ class CostModel : public DesignModel {
   const Config& config() const { return config_; }
   double area_um2() const override { return area_um2_; }
   std::string design_name() const override { return ShortName(config_); }
+  const EnergyPrices& prices() const override { return prices_; }
   // Best tiling by latency, ties by energy. Empty: the configuration is invalid or no tiling fits;
   // `why` (optional) then tells the operand that does not fit, what it needs and what there is.
   std::optional<LayerCost> Evaluate(const Layer& layer, std::string* why = nullptr) const override;
@@ -122,19 +104,11 @@ class CostModel : public DesignModel {
                                       std::string* why = nullptr) const override;
 
  private:
-  // The table's values for this configuration, looked up once.
-  struct Prices {
-    double mac = 0, alu = 0, alu_multiply = 0, instruction = 0, dram_read = 0, dram_write = 0;
-    double inp_read = 0, inp_write = 0, wgt_read = 0, wgt_write = 0, acc_read = 0, acc_write = 0;
-    double out_read = 0, out_write = 0, uop_read = 0, uop_write = 0;
-    double leakage_pj_per_cycle = 0;
-  };
-  EnergyParts Energy(const Activity& activity, int64_t latency_cycles) const;
   LayerCost Finish(const struct Machine& machine, const Tiling& tiling,
                    const struct Schedule& schedule, int64_t latency_cycles) const;
 
   Config config_;
-  Prices prices_;
+  EnergyPrices prices_;
   std::string invalid_;  // why, when the configuration is
   double area_um2_ = 0;
   bool pipelined_memory_ = false;
@@ -142,9 +116,7 @@ class CostModel : public DesignModel {
 };
 
 // Area of the accelerator in um^2 from the table: MAC array, ALU lanes, scratchpads, bus and
-// queues. Below the table's smallest memory (2 KB in the built-in one) its area per KB is taken to
-// stay the same, while decoders and sense amplifiers do not shrink with the words: configurations
-// of many shallow memories, as wide elements in small scratchpads are, come out too small.
+// queues; by part in hw/area.h.
 double AreaUm2(const Config& config, const CostTable& table);
 
 // Evaluates layer by layer (equal shapes once) and sums.

@@ -12,6 +12,8 @@ bool ParseDouble(const std::string& text, double* value);
 std::string FormatDouble(double value);
 // For people: at most seven significant digits; integers exact. REQUIRES: finite.
 std::string FormatShort(double value);
+// To so many significant decimal digits; derived table values carry four.
+double RoundDigits(double value, int digits = 4);
 // The candidate with the smallest edit distance, for "did you mean"; empty when none is near (more
 // than a third of the letters differ).
 std::string Nearest(const std::string& word, const std::string* candidates, int count);

@@ -77,10 +77,12 @@ Activity CountActivity(const Machine& machine, const Schedule& s) {
   total.uop_write_bytes = s.uops * uop;
   total.inp_write_bytes = Bytes(machine, input_beats);
   total.wgt_write_bytes = Bytes(machine, weight_beats) + s.constant_tensors * wgt;
-  total.dram_read_bytes = total.inp_write_bytes + total.wgt_write_bytes +
-                          Bytes(machine, acc_beats) + total.uop_write_bytes +
-                          total.instructions * kInstructionBytes;
-  total.dram_write_bytes = total.out_read_bytes;
+  total.dram_inp_bytes = total.inp_write_bytes;
+  total.dram_wgt_bytes = total.wgt_write_bytes;
+  total.dram_acc_bytes = Bytes(machine, acc_beats);
+  total.dram_uop_bytes = total.uop_write_bytes;
+  total.dram_instruction_bytes = total.instructions * kInstructionBytes;
+  total.dram_out_bytes = total.out_read_bytes;
   return total.Times(s.programs);
 }
 

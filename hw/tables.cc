@@ -1,9 +1,11 @@
-// CSV in, checked; SRAM rows interpolated.
+// CSV in and out, checked; SRAM rows interpolated.
 #include "hw/tables.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
+#include <utility>
 
 #include "hw/number.h"
 
@@ -27,9 +29,10 @@ constexpr const char* kScalarRows[] = {
     "alu_lane_um2",
     "control_um2",
     "register_um2_per_bit",
+    "sram_cell_um2_per_bit",
 };
-// Capacities of the SRAM rows in KB: CACTI sweep points.
-constexpr int kSramKb[] = {2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
+constexpr const char* kSramValues[] = {"read_pj_per_byte", "write_pj_per_byte", "leakage_mw",
+                                       "um2_per_kb"};
 
 std::string SramRow(int kb, const char* what) {
   return "sram_" + std::to_string(kb) + "kb_" + what;
@@ -37,10 +40,8 @@ std::string SramRow(int kb, const char* what) {
 
 std::vector<std::string> KnownRows() {
   std::vector<std::string> names(std::begin(kScalarRows), std::end(kScalarRows));
-  for (const int kb : kSramKb) {
-    for (const char* what : {"read_pj_per_byte", "write_pj_per_byte", "leakage_mw", "um2_per_kb"}) {
-      names.push_back(SramRow(kb, what));
-    }
+  for (const int kb : kSweepKb) {
+    for (const char* what : kSramValues) names.push_back(SramRow(kb, what));
   }
   return names;
 }
@@ -82,42 +83,108 @@ double Interpolate(double x, double x0, double y0, double x1, double y1) {
 
 }  // namespace
 
-double CostTable::operator[](const std::string& name) const {
+double CostTable::operator[](const char* name) const {
   for (const TableRow& row : rows_) {
-    if (row.name == name) return row.value;
+    if (std::strcmp(row.name.c_str(), name) == 0) return row.value;
   }
   return std::nan("");  // only for a name that is no row: the caller's mistake must not look cheap
 }
 
-double CostTable::Sram(double bytes, double SramPoint::*value) const {
+const TableRow* CostTable::Find(const std::string& name) const {
+  for (const TableRow& row : rows_) {
+    if (row.name == name) return &row;
+  }
+  return nullptr;
+}
+
+double CostTable::Sram(double bytes, double SramMacro::*value) const {
   const double kib = bytes / 1024;
-  if (kib <= sram_.front().kib) return sram_.front().*value;
-  for (size_t i = 1; i < sram_.size(); ++i) {
-    if (kib <= sram_[i].kib) {
-      return Interpolate(kib, sram_[i - 1].kib, sram_[i - 1].*value, sram_[i].kib, sram_[i].*value);
+  if (kib <= kSweepKb[0]) return sram_[0].*value;
+  for (size_t i = 1; i < kSweepKb.size(); ++i) {
+    if (kib == kSweepKb[i]) return sram_[i].*value;  // the row itself, not its logarithm's inverse
+    if (kib < kSweepKb[i]) {
+      return Interpolate(kib, kSweepKb[i - 1], sram_[i - 1].*value, kSweepKb[i], sram_[i].*value);
     }
   }
   return sram_.back().*value;
 }
 
-double CostTable::SramReadPjPerByte(double bytes) const { return Sram(bytes, &SramPoint::read); }
-double CostTable::SramWritePjPerByte(double bytes) const { return Sram(bytes, &SramPoint::write); }
+bool CostTable::IsRegisters(double bytes) const {
+  constexpr double kSmallest = kSweepKb[0] * 1024.0;
+  return bytes < kSmallest &&
+         bytes * register_um2_per_byte_ <=
+             kSweepKb[0] * sram_[0].um2_per_kb - (kSmallest - bytes) * cell_um2_per_byte_;
+}
+
+double CostTable::SramReadPjPerByte(double bytes) const {
+  return IsRegisters(bytes) ? register_pj_per_byte_ : Sram(bytes, &SramMacro::read_pj_per_byte);
+}
+
+double CostTable::SramWritePjPerByte(double bytes) const {
+  return IsRegisters(bytes) ? register_pj_per_byte_ : Sram(bytes, &SramMacro::write_pj_per_byte);
+}
 
 double CostTable::SramLeakageMw(double bytes) const {
-  // Leakage and area go with capacity: beyond the table's ends they scale from the end point.
+  if (IsRegisters(bytes)) return SramAreaUm2(bytes) * logic_leakage_mw_per_um2_;
+  // Leakage goes with capacity: beyond the table's ends it scales from the end point.
   const double kib = bytes / 1024;
-  const double inside = std::min(std::max(kib, sram_.front().kib), sram_.back().kib);
-  return Sram(bytes, &SramPoint::leak_mw) * kib / inside;
+  const double inside = std::min<double>(std::max<double>(kib, kSweepKb.front()), kSweepKb.back());
+  return Sram(bytes, &SramMacro::leakage_mw) * kib / inside;
 }
 
 double CostTable::SramAreaUm2(double bytes) const {
-  return Sram(bytes, &SramPoint::um2_per_kib) * bytes / 1024;
+  if (IsRegisters(bytes)) return bytes * register_um2_per_byte_;
+  constexpr double kSmallest = kSweepKb[0] * 1024.0;
+  if (bytes < kSmallest) {
+    return kSweepKb[0] * sram_[0].um2_per_kb - (kSmallest - bytes) * cell_um2_per_byte_;
+  }
+  return Sram(bytes, &SramMacro::um2_per_kb) * bytes / 1024;
+}
+
+std::string CostTable::SramRowNames(double bytes, const char* what) const {
+  if (IsRegisters(bytes)) {
+    const bool area = std::strcmp(what, "um2_per_kb") == 0;
+    return area ? "register_um2_per_bit" : "register_pj_per_bit";
+  }
+  const double kib = bytes / 1024;
+  if (kib < kSweepKb[0] && std::strcmp(what, "um2_per_kb") == 0) {
+    return SramRow(kSweepKb[0], what) + ", sram_cell_um2_per_bit";
+  }
+  if (kib <= kSweepKb.front()) return SramRow(kSweepKb.front(), what);
+  for (size_t i = 1; i < kSweepKb.size(); ++i) {
+    if (kib == kSweepKb[i]) return SramRow(kSweepKb[i], what);
+    if (kib < kSweepKb[i])
+      return SramRow(kSweepKb[i - 1], what) + ", " + SramRow(kSweepKb[i], what);
+  }
+  return SramRow(kSweepKb.back(), what);
+}
+
+Result<CostTable> MakeCostTable(std::vector<TableRow> rows, const std::string& where) {
+  CostTable table;
+  table.rows_ = std::move(rows);
+  std::string missing;
+  for (const std::string& name : KnownRows()) {
+    if (table.Find(name) == nullptr) missing += " " + name;
+  }
+  if (!missing.empty()) return Error{where + "missing row:" + missing};
+  for (size_t i = 0; i < kSweepKb.size(); ++i) {
+    const auto value = [&table, i](const char* what) { return table[SramRow(kSweepKb[i], what)]; };
+    table.sram_[i] = {value(kSramValues[0]), value(kSramValues[1]), value(kSramValues[2]),
+                      value(kSramValues[3])};
+  }
+  table.register_pj_per_byte_ = 8 * table["register_pj_per_bit"];
+  table.register_um2_per_byte_ = 8 * table["register_um2_per_bit"];
+  table.logic_leakage_mw_per_um2_ = table["logic_leakage_mw_per_um2"];
+  // Cells cannot take more than the whole of the smallest memory.
+  table.cell_um2_per_byte_ =
+      std::min(8 * table["sram_cell_um2_per_bit"], table.sram_[0].um2_per_kb / 1024);
+  return table;
 }
 
 Result<CostTable> ParseCostTable(const std::string& csv, const std::string& path) {
   const std::vector<std::string> known = KnownRows();
   std::vector<int> seen_in(known.size(), 0);
-  CostTable table;
+  std::vector<TableRow> rows;
   std::vector<std::string> fields;
   bool have_header = false;
   int line_number = 0;
@@ -165,25 +232,35 @@ Result<CostTable> ParseCostTable(const std::string& csv, const std::string& path
                    (zero_allowed ? "of at least 0" : "above 0")};
     }
     if (row.source.empty()) return Error{at + row.name + ": has no source"};
-    table.rows_.push_back(row);
+    rows.push_back(row);
   }
   if (!have_header) {
     return Error{path + ":1: empty table, expected the header " +
                  "name,value,unit,node_nm,voltage_v,source"};
   }
-  std::string missing;
-  for (size_t i = 0; i < known.size(); ++i) {
-    if (seen_in[i] == 0) missing += " " + known[i];
+  return MakeCostTable(std::move(rows), path + ":" + std::to_string(line_number) + ": ");
+}
+
+std::string CostTableCsv(const CostTable& table) {
+  std::string csv;
+  for (size_t i = 0; i < kColumnCount; ++i) csv += std::string(i > 0 ? "," : "") + kColumns[i];
+  csv += "\n";
+  for (const TableRow& row : table.rows()) {
+    const std::string value = FormatDouble(row.value);
+    for (const std::string* field :
+         {&row.name, &value, &row.unit, &row.node_nm, &row.voltage_v, &row.source}) {
+      if (field != &row.name) csv += ",";
+      if (field->find_first_of(",\"") == std::string::npos) {
+        csv += *field;
+        continue;
+      }
+      csv += '"';
+      for (const char letter : *field) csv += std::string(letter == '"' ? 2 : 1, letter);
+      csv += '"';
+    }
+    csv += "\n";
   }
-  if (!missing.empty()) {
-    return Error{path + ":" + std::to_string(line_number) + ": missing row:" + missing};
-  }
-  for (const int kb : kSramKb) {
-    table.sram_.push_back({static_cast<double>(kb), table[SramRow(kb, "read_pj_per_byte")],
-                           table[SramRow(kb, "write_pj_per_byte")],
-                           table[SramRow(kb, "leakage_mw")], table[SramRow(kb, "um2_per_kb")]});
-  }
-  return table;
+  return csv;
 }
 
 Result<CostTable> ReadCostTable(const std::string& path) {

@@ -121,10 +121,10 @@ TEST(Cost, LatencyEqualsRtl) {
     ASSERT_TRUE(cost.has_value()) << field[0] << ": " << why;
     EXPECT_EQ(cost->activity.macs, number(17)) << field[0];
     EXPECT_NEAR(static_cast<double>(cost->activity.instructions), number(16), 2) << field[0];
-    EXPECT_NEAR(static_cast<double>(cost->activity.dram_read_bytes) / 8, number(18),
+    EXPECT_NEAR(static_cast<double>(cost->activity.dram_read_bytes()) / 8, number(18),
                 0.005 * number(18))
         << field[0];
-    EXPECT_EQ(cost->activity.dram_write_bytes / 8, number(19)) << field[0];
+    EXPECT_EQ(cost->activity.dram_write_bytes() / 8, number(19)) << field[0];
     errors.push_back(std::abs(static_cast<double>(cost->latency_cycles) / number(15) - 1));
     EXPECT_LE(errors.back(), 0.045) << field[0] << ": RTL " << number(15) << ", model "
                                     << cost->latency_cycles << " " << tiling.ToString();
@@ -173,18 +173,18 @@ TEST(Cost, NeverBelowTheRooflinesAndPartsSum) {
       EXPECT_GE(cost->activity.macs, layer.macs()) << where;
       EXPECT_GE(cost->latency_cycles * config.macs_per_cycle(), cost->activity.macs) << where;
       EXPECT_GE(cost->latency_cycles * config.bus_bytes() * 1001 / 1000,
-                cost->activity.dram_read_bytes)
+                cost->activity.dram_read_bytes())
           << where;
-      EXPECT_GE(cost->latency_cycles * config.bus_bytes(), cost->activity.dram_write_bytes)
+      EXPECT_GE(cost->latency_cycles * config.bus_bytes(), cost->activity.dram_write_bytes())
           << where;
       for (const int64_t busy : {cost->compute_cycles, cost->load_cycles, cost->store_cycles}) {
         EXPECT_GE(cost->latency_cycles, busy) << where;
         EXPECT_GT(busy, 0) << where;
       }
       const Activity& a = cost->activity;
-      EXPECT_EQ(cost->dram_bytes, a.dram_read_bytes + a.dram_write_bytes) << where;
+      EXPECT_EQ(cost->dram_bytes, a.dram_read_bytes() + a.dram_write_bytes()) << where;
       // Every image byte in and out passes once at least.
-      EXPECT_GE(a.dram_write_bytes,
+      EXPECT_GE(a.dram_write_bytes(),
                 int64_t{layer.n} *
                     (layer.kind == LayerKind::kDense || layer.kind == LayerKind::kGlobalAvgPool
                          ? 1
