@@ -11,8 +11,6 @@ namespace rhnas::hw {
 namespace {
 
 constexpr int kMostSizes = 20;
-// A token posted in one cycle lets its waiter start in the next: what waits on both sides.
-constexpr Ticks kTokens = 2 * kCycle;
 
 struct Sizes {
   int size[kMostSizes];
@@ -33,17 +31,20 @@ Sizes GridOf(int extent, bool thirds) {
   return sizes;
 }
 
-// A pixel tile's share of the bounds, the same for every split of channels.
+// A pixel tile's share of the bounds, the same for every split of channels: sums over all tiles of
+// all image batches.
 struct Pixels {
-  PixelTile full;
-  int64_t tiles;       // of one image batch, times batches
-  int64_t full_tiles;  // among them
-  // Where contexts take neighbouring pixels.
-  int64_t pairs, full_pairs;
-  int64_t valid;     // input pixels loaded over all tiles, once for each unit
+  int64_t full_out, full_in;  // pixels of a full tile
+  int64_t tiles;
+  int64_t valid;     // input pixels loaded, once for each unit
   int64_t extent;    // the same with padding
-  Ticks store;       // all stores of one output unit
-  Ticks last_store;  // one unit of the smallest tile
+  Ticks input_load;  // one input unit's loads
+  Ticks store;       // one output unit's stores
+  Ticks last_store;  // of these, the smallest tile's
+  Ticks full_input;  // of a full tile
+  // The second contexts' share where contexts take neighbouring pixels.
+  int64_t second_tiles, second_pixels;
+  Ticks second_store;
 };
 
 // A tiling by its places in the grids. Left uninitialised: many of them wait in an array.
@@ -86,8 +87,9 @@ class Search {
     acc_beats_ = acc_tensors_ * m_.acc_bytes << kCycleShift >> t.bus_shift;
     filter_ = w_.constant_weights ? 0 : int64_t{w_.pair_uops} * w_.taps();
     filter_beats_ = filter_ * m_.wgt_bytes << kCycleShift >> t.bus_shift;
-    tile_ticks_ =
-        t.gemm_fixed + alu_instructions_ * t.alu_fixed + (acc_tensors_ > 0 ? t.load_acc : 0);
+    rest_ticks_ = alu_instructions_ * t.alu_fixed + (acc_tensors_ > 0 ? t.load_acc : 0);
+    plane_ = w_.rows == 1 && w_.cols == 1;
+    pixels_ = int64_t{w_.rows} * w_.cols * w_.batches;
     tile_instructions_ = 1 + alu_instructions_ + (acc_tensors_ > 0 ? 1 : 0);
     start_ = t.Arrival(0, 1);
   }
@@ -138,48 +140,59 @@ class Search {
 
   void MakePixels(const PixelCut& rows, const PixelCut& cols, Pixels* p) const {
     const PixelTiles kinds = MakePixelTiles(m_, rows, cols);
-    p->full = kinds.kind[0][0];
-    const int64_t row_tiles = rows.cut.tiles(), col_tiles = cols.cut.tiles();
-    p->tiles = row_tiles * col_tiles * w_.batches;
-    p->full_tiles = int64_t{rows.cut.full} * cols.cut.full * w_.batches;
-    const bool by_cols = col_tiles > 1;
-    p->pairs = (by_cols ? row_tiles * ((col_tiles + 1) / 2) : (row_tiles + 1) / 2) * w_.batches;
-    p->full_pairs =
-        (by_cols ? int64_t{rows.cut.full} * (cols.cut.full / 2) : int64_t{rows.cut.full / 2}) *
-        w_.batches;
+    p->full_out = kinds.kind[0][0].out_pixels;
+    p->full_in = kinds.kind[0][0].in_pixels;
+    p->full_input = kinds.kind[0][0].input_load;
+    p->tiles = int64_t{rows.cut.tiles()} * cols.cut.tiles() * w_.batches;
     p->valid = rows.all_valid * cols.all_valid * w_.batches;
     p->extent = rows.all_extent * cols.all_extent * w_.batches;
-    p->store = p->last_store = 0;
-    if (w_.rows == 1 && w_.cols == 1) {
-      // Output units of a tile go out in one row.
-      p->last_store = (int64_t{w_.unit_bytes} << kCycleShift >> m_.timing.bus_shift) + Cycles(3);
-      p->store = w_.batches * p->last_store;
-      return;
-    }
+    // Of pairs that another pair follows: a single tile waits for no second context.
+    const auto seconds = [](const Cut& cut, int tail) {
+      if (cut.tiles() % 2 == 1) return tail == 0 ? std::max(0, cut.full / 2 - 1) : 0;
+      return tail == 0 ? cut.full / 2 : (cut.full % 2 == 1 && cut.tail > 0 ? 1 : 0);
+    };
+    const bool by_cols = cols.cut.tiles() > 1;
+    p->store = p->input_load = p->second_store = 0;
+    p->second_tiles = p->second_pixels = 0;
     for (int a = 0; a < 2; ++a) {
       const int64_t count_a = a == 0 ? rows.cut.full : (rows.cut.tail > 0 ? 1 : 0);
-      for (int b = 0; b < 2; ++b) {
-        const int64_t count = count_a * (b == 0 ? cols.cut.full : (cols.cut.tail > 0 ? 1 : 0));
-        if (count == 0) continue;
-        p->store += count * kinds.kind[a][b].store;
-        p->last_store = kinds.kind[a][b].store;
+      for (int b = 0; b < 2 && count_a > 0; ++b) {
+        const int64_t count_b = b == 0 ? cols.cut.full : (cols.cut.tail > 0 ? 1 : 0);
+        if (count_b == 0) continue;
+        const PixelTile& tile = kinds.kind[a][b];
+        const int64_t count = count_a * count_b;
+        const int64_t second = by_cols ? count_a * seconds(cols.cut, b) : seconds(rows.cut, a);
+        p->store += count * tile.store;
+        p->input_load += count * tile.input_load;
+        p->last_store = tile.store;
+        p->second_tiles += second;
+        p->second_pixels += second * tile.out_pixels;
+        p->second_store += second * tile.store;
       }
     }
     p->store *= w_.batches;
+    p->input_load *= w_.batches;
+    p->second_tiles *= w_.batches;
+    p->second_pixels *= w_.batches;
+    p->second_store *= w_.batches;
+    if (plane_) {  // output units of a tile go out in one row
+      p->last_store = (int64_t{w_.unit_bytes} << kCycleShift >> m_.timing.bus_shift) + Cycles(3);
+      p->store = w_.batches * p->last_store;
+    }
   }
 
-  // Cycles of all multiplies and of everything else on the accumulators, without fixed parts.
-  Ticks ComputeCycles(const Pixels& p) const {
-    const int64_t pixels = int64_t{w_.rows} * w_.cols * w_.batches;
-    const int64_t vectors = w_.out_units * w_.out_blocks * pixels;
-    int64_t multiplies = pixels * w_.out_units * w_.in_units * w_.pair_uops * w_.taps();
-    int64_t resets = vectors;
-    if (!array_) {
-      multiplies = p.extent * w_.out_units * w_.in_units * w_.pair_uops;
-      const int64_t copies = p.extent * w_.out_units * w_.out_blocks;
-      resets = copies + (w_.engine == Work::Engine::kAluMaxPool ? vectors : 0);
-    }
-    return Cycles(multiplies + resets + vectors * vector_cycles_);
+  // Without fixed parts. Multiplies of all input units; everything else on the accumulators.
+  Ticks MultiplyCycles(const Pixels& p) const {
+    return Cycles((array_ ? pixels_ * w_.taps() : p.extent) * w_.out_units * w_.in_units *
+                  w_.pair_uops);
+  }
+  Ticks ResetCycles(const Pixels& p) const {
+    int64_t vectors = array_ ? pixels_ : p.extent;
+    if (w_.engine == Work::Engine::kAluMaxPool) vectors += pixels_;
+    return Cycles(vectors * w_.out_units * w_.out_blocks);
+  }
+  Ticks VectorCycles() const {
+    return Cycles(pixels_ * w_.out_units * w_.out_blocks * vector_cycles_);
   }
 
   // Never above the latency of one program with any input split, context and order. `n_o` tiles of
@@ -187,7 +200,8 @@ class Search {
   Ticks SubtreeBound(const Pixels& p, int64_t n_o) const {
     const Timing& t = m_.timing;
     const int64_t tiles = p.tiles * n_o;
-    const Ticks compute = ComputeCycles(p) + tiles * (tile_ticks_ + t.gemm_fixed) +
+    const Ticks compute = MultiplyCycles(p) + ResetCycles(p) + VectorCycles() +
+                          tiles * (rest_ticks_ + 2 * t.gemm_fixed) +
                           p.tiles * w_.out_units * acc_beats_;
     const Ticks input_beats =
         p.valid * w_.in_units * (w_.private_inputs ? w_.out_units : 1) * w_.unit_bytes * kCycle >>
@@ -199,18 +213,19 @@ class Search {
     const Ticks load =
         input_loads * t.load_inp + input_beats + weight_loads * t.load_wgt + weight_beats;
     const int64_t instructions = tiles * (tile_instructions_ + 1) + input_loads + weight_loads +
-                                 (w_.rows == 1 && w_.cols == 1 ? tiles : p.tiles * w_.out_units);
+                                 (plane_ ? tiles : p.tiles * w_.out_units);
     const Ticks fetch = t.Arrival(instructions - 1, instructions) - start_;
     const Ticks bus = input_beats + weight_beats + instructions * t.fetch_beats;
     const Ticks store = w_.out_units * p.store;
-    return std::max({t.load_uop + compute + p.last_store, load + p.last_store, store, fetch, bus}) +
-           start_;
+    return std::max(
+        {t.load_uop + compute + p.last_store + start_, load + p.last_store, store, fetch, bus});
   }
 
   void Tile() {
     Pixels p;
     MakePixels(rows_[row_], cols_[col_], &p);
-    compute_cycles_ = ComputeCycles(p);
+    multiply_ = MultiplyCycles(p);
+    resets_ = ResetCycles(p);
     const int first = count_;
     for (output_ = 0; output_ < outputs_.count; ++output_) Outputs(p, outputs_.size[output_]);
     while (count_ > first) {
@@ -229,7 +244,7 @@ class Search {
   }
 
   void Outputs(const Pixels& p, int tco) {
-    if (tco * p.full.out_pixels * w_.out_split > m_.acc_depth) return;
+    if (tco * p.full_out * w_.out_split > m_.acc_depth) return;
     const int64_t n_o = (w_.out_units + tco - 1) / tco;
     if (n_o > 1 && Hopeless(SubtreeBound(p, n_o))) return;
     const bool one_tile = p.tiles == 1;
@@ -238,9 +253,8 @@ class Search {
     for (int i = 0; i < inputs_.count; ++i) {
       const int tci = inputs_.size[i];
       for (int contexts = most; contexts >= 1; --contexts) {
-        const int64_t accs = contexts * tco * w_.out_split * p.full.out_pixels;
-        const int64_t inputs =
-            contexts * (w_.private_inputs ? tco : 1) * w_.in_split * p.full.in_pixels;
+        const int64_t accs = contexts * tco * w_.out_split * p.full_out;
+        const int64_t inputs = contexts * (w_.private_inputs ? tco : 1) * w_.in_split * p.full_in;
         if (accs > m_.acc_depth) continue;
         const auto attempt = [&](Stationary stationary) {
           // Most of what does not fit is found here, before any bound.
@@ -270,113 +284,118 @@ class Search {
     }
   }
 
-  // Loads of one step of a full tile, no more than the schedule's.
-  Ticks StepLoad(const Pixels& p, int64_t tco, int64_t tci, Stationary stationary) const {
-    const Timing& t = m_.timing;
-    Ticks load = 0;
-    if (stationary != Stationary::kInputs) {
-      const int64_t rows = w_.private_inputs ? tco : 1;
-      load += w_.one_load
-                  ? rows * (t.load_inp + (tci * w_.unit_bytes << kCycleShift >> t.bus_shift))
-                  : rows * tci * p.full.input_load;
-    }
-    if (stationary != Stationary::kWeights && filter_ > 0) {
-      load += t.load_wgt + tco * tci * filter_beats_;
-    }
-    return load;
-  }
-
-  // Never above the latency of one program.
+  // Never above the latency of one program. Sums over all tiles take the place of each tile's
+  // times: a sum of maxima is no less than the maximum of the sums.
   Ticks Bound(const Pixels& p, int64_t n_o, int64_t tco, int64_t tci, int contexts,
               Stationary stationary) const {
     const Timing& t = m_.timing;
+    const bool weights_stay = stationary == Stationary::kWeights;
+    const bool inputs_stay = stationary == Stationary::kInputs;
     const int64_t steps = w_.in_units / tci;
     const int64_t odd = w_.in_units - steps * tci;
     const int64_t n_i = steps + (odd > 0 ? 1 : 0);
     const int64_t tiles = p.tiles * n_o;
-    const Ticks compute = compute_cycles_ + tiles * (tile_ticks_ + n_i * t.gemm_fixed) +
-                          p.tiles * w_.out_units * acc_beats_;
-    // Totals of the other units.
-    const bool weights_stay = stationary == Stationary::kWeights;
-    const bool inputs_stay = stationary == Stationary::kInputs;
-    const int64_t repeats = w_.private_inputs ? w_.out_units : (inputs_stay ? 1 : n_o);
-    const Ticks input_beats =
-        p.valid * w_.in_units * repeats * w_.unit_bytes * kCycle >> t.bus_shift;
-    const int64_t input_loads = (w_.one_load ? n_i : w_.in_units) * p.tiles * repeats;
-    Ticks weight_beats = w_.out_units * w_.in_units * filter_beats_;
-    int64_t weight_loads = 0;
-    if (!w_.constant_weights) {
-      weight_loads = weights_stay ? n_o : tiles * n_i;
-      if (!weights_stay) weight_beats *= p.tiles;
+    const int64_t units = p.tiles * w_.out_units;
+
+    const Ticks multiply = multiply_ + tiles * n_i * t.gemm_fixed;
+    const Ticks rest = VectorCycles() + tiles * rest_ticks_ + units * acc_beats_;
+    const Ticks resets = resets_ + tiles * t.gemm_fixed;
+    const Ticks compute = multiply + rest + resets;
+
+    // Loads of one step of `inputs` units, over all tiles.
+    const int64_t repeats = w_.private_inputs ? w_.out_units : n_o;
+    Ticks step_beats = 0, step_load = 0, step_fixed = 0;  // a unit's; a step's
+    int64_t step_instructions = 0, unit_instructions = 0;
+    if (!inputs_stay) {
+      step_beats = repeats * p.valid * w_.unit_bytes << kCycleShift >> t.bus_shift;
+      if (w_.one_load) {
+        step_load = step_beats;
+        step_fixed = p.tiles * repeats * t.load_inp;
+        step_instructions = p.tiles * repeats;
+      } else {
+        step_load = repeats * p.input_load;
+        unit_instructions = p.tiles * repeats;
+      }
     }
-    const Ticks load =
-        input_loads * t.load_inp + input_beats + weight_loads * t.load_wgt + weight_beats;
-    const bool plane = w_.rows == 1 && w_.cols == 1;
-    const int64_t instructions = tiles * (tile_instructions_ + n_i) + input_loads + weight_loads +
-                                 (plane ? tiles : p.tiles * w_.out_units);
+    if (!weights_stay && filter_ > 0) {
+      step_beats += units * filter_beats_;
+      step_load += units * filter_beats_;
+      step_fixed += tiles * t.load_wgt;
+      step_instructions += tiles;
+    }
+    const Ticks first_load = tci * step_load + step_fixed;
+    const Ticks later_load = (w_.in_units - tci) * step_load + (n_i - 1) * step_fixed;
+    Ticks resident = 0, resident_beats = 0;
+    int64_t resident_instructions = 0;
+    if (weights_stay) {
+      resident_beats = w_.out_units * w_.in_units * filter_beats_;
+      resident = resident_beats + n_o * t.load_wgt;
+      resident_instructions = n_o;
+    } else if (inputs_stay) {
+      resident_beats = p.valid * w_.in_units * w_.unit_bytes << kCycleShift >> t.bus_shift;
+      if (w_.one_load) {
+        resident = resident_beats + p.tiles * t.load_inp;
+        resident_instructions = p.tiles;
+      } else {
+        resident = w_.in_units * p.input_load;
+        resident_instructions = w_.in_units * p.tiles;
+      }
+    }
+    const Ticks load = first_load + later_load + resident;
+    const int64_t instructions = tiles * (tile_instructions_ + n_i) + resident_instructions +
+                                 n_i * step_instructions + w_.in_units * unit_instructions +
+                                 (plane_ ? tiles : units);
     const Ticks fetch = t.Arrival(instructions - 1, instructions) - start_;
-    const Ticks bus = input_beats + weight_beats + p.tiles * w_.out_units * acc_beats_ +
+    const Ticks bus = w_.in_units * step_beats + resident_beats + units * acc_beats_ +
                       instructions * t.fetch_beats;
     const Ticks store = w_.out_units * p.store;
-    Ticks bound = std::max({load + p.last_store, store, fetch, bus});
 
-    // Full tiles: what they wait for, group by group.
-    const int64_t full_outputs = w_.out_units / tco;
-    int64_t groups, full_groups;
-    if (contexts == 1) {
-      groups = tiles;
-      full_groups = p.full_tiles * full_outputs;
-    } else if (!weights_stay && n_o > 1) {
-      groups = p.tiles * ((n_o + 1) / 2);
-      full_groups = p.full_tiles * (full_outputs / 2);
-    } else {
-      groups = p.pairs * n_o;
-      full_groups = p.full_pairs * full_outputs;
-    }
-    const int64_t pixels = array_ ? p.full.out_pixels * w_.taps() : p.full.in_pixels;
-    const auto multiply = [&](int64_t inputs) {
-      return t.gemm_fixed + Cycles(tco * inputs * w_.pair_uops * pixels);
-    };
-    const Ticks g = multiply(tci);
-    const Ticks g_last = odd > 0 ? multiply(odd) : g;
-    const Ticks l = StepLoad(p, tco, tci, stationary);
-    const Ticks l_last = odd > 0 ? StepLoad(p, tco, odd, stationary) : 0;
-    const int64_t vectors = tco * w_.out_blocks * p.full.out_pixels;
-    int64_t reset_vectors = vectors;
-    if (!array_) {
-      reset_vectors = tco * w_.out_blocks * p.full.in_pixels +
-                      (w_.engine == Work::Engine::kAluMaxPool ? vectors : 0);
-    }
-    const Ticks reset = t.gemm_fixed + Cycles(reset_vectors);
-    const Ticks rest =
-        tile_ticks_ - t.gemm_fixed + tco * acc_beats_ + Cycles(vectors * vector_cycles_);
-    const Ticks one_store = plane ? p.last_store : tco * p.full.store;
-    const Ticks later_loads = (steps - 1) * l + l_last;
+    // What compute waits for. Between two tiles of a context its store; within a tile all loads but
+    // the first step's, which came before.
+    const int64_t full_vectors = tco * w_.out_blocks * (array_ ? p.full_out : p.full_in);
     Ticks within, between;
     if (contexts == 1) {
-      within = later_loads + (later_loads > 0 ? (n_i - 1) * kTokens : 0);
-      between = std::max(one_store + kTokens, l > 0 ? l + kTokens - rest - reset : 0);
+      within = later_load;
+      between = std::max(store, first_load - rest - resets);
     } else {
-      // The first loads of both contexts are ahead; the others begin after the first multiply.
-      const Ticks all = 2 * (steps * g + (odd > 0 ? g_last : 0));
-      within =
-          n_i > 1 && l > 0 ? std::max<Ticks>(0, g + kTokens + 2 * later_loads + g_last - all) : 0;
+      // The loads of later steps begin after the first multiply and end before the last one.
+      const int64_t least = odd > 0 ? odd : tci;
+      const Ticks both = multiply_ / w_.in_units * least + tiles * t.gemm_fixed;
+      within = n_i > 1 ? std::max<Ticks>(0, later_load + both - multiply) : 0;
       // The second context's reset waits for its own last store, which follows the first's.
-      const Ticks second_reset = std::max(std::max(rest, one_store + kTokens) + reset,
-                                          std::max(rest, one_store) + one_store + kTokens);
-      const Ticks own = 2 * (rest + reset);
-      const Ticks path = std::max(rest + second_reset + reset, l > 0 ? l + kTokens - g_last : 0);
-      between = path - own;
+      int64_t second_tiles, second_vectors;
+      Ticks second_store;
+      if (!weights_stay && n_o > 1) {
+        const int64_t full = w_.out_units / tco;
+        const bool single = n_o % 2 == 1;
+        const int64_t tail = w_.out_units - full * tco;
+        const bool pair_tail = !single && tail > 0;
+        const int64_t pairs = single ? std::max<int64_t>(0, full / 2 - 1) : full / 2;
+        const int64_t second_units = pairs * tco + (pair_tail ? tail : 0);
+        second_tiles = p.tiles * (pairs + (pair_tail ? 1 : 0));
+        second_store = plane_ ? 0 : second_units * p.store;
+        second_vectors = second_units * w_.out_blocks * pixels_;
+      } else {
+        second_tiles = p.second_tiles * n_o;
+        second_store = w_.out_units * p.second_store;
+        second_vectors = w_.out_units * w_.out_blocks * p.second_pixels;
+      }
+      const Ticks second_rest = second_tiles * rest_ticks_ +
+                                Cycles(second_vectors * vector_cycles_) +
+                                second_tiles * tco * acc_beats_;
+      const Ticks first_resets =
+          resets - second_tiles * t.gemm_fixed - (array_ ? Cycles(second_vectors) : 0);
+      between = std::max(second_store, 2 * second_store - second_rest) - first_resets;
     }
-    const int64_t neighbours = std::max<int64_t>(0, 2 * full_groups - groups - 1);
-    const Ticks busy =
-        t.load_uop + compute + full_groups * within + neighbours * std::max<Ticks>(0, between);
+    // The last tile's store is in the sums, and its successor is not.
+    between = std::max<Ticks>(p.last_store, between);
     // The first multiply waits for its loads.
-    Ticks first = full_groups > 0 ? l : 0;
-    if (weights_stay) first += t.load_wgt + tco * w_.in_units * filter_beats_;
-    bound = std::max(
-        bound, busy + p.last_store + std::max<Ticks>(0, first - contexts * reset - t.load_uop));
-    return bound + start_;
+    Ticks first = tco < w_.out_units || p.tiles > 1 ? 0 : first_load;
+    if (weights_stay) first = t.load_wgt + tco * w_.in_units * filter_beats_;
+    const Ticks wait =
+        std::max<Ticks>(0, first - contexts * (t.gemm_fixed + Cycles(full_vectors)) - t.load_uop);
+    const Ticks busy = t.load_uop + compute + within + between + wait;
+    return std::max({busy + start_, load + p.last_store, store, fetch, bus});
   }
 
   // False: does not fit.
@@ -414,9 +433,12 @@ class Search {
   uint64_t place_ = 0;
   bool array_ = true;
   int64_t vector_cycles_ = 0, alu_instructions_ = 0, tile_instructions_ = 0;
-  int64_t acc_tensors_ = 0, filter_ = 0;       // of one output unit; of one pair of units
-  Ticks acc_beats_ = 0, filter_beats_ = 0;     // of the same
-  Ticks tile_ticks_ = 0, compute_cycles_ = 0;  // fixed parts of a tile; of the open pixel tile
+  int64_t acc_tensors_ = 0, filter_ = 0;    // of one output unit; of one pair of units
+  Ticks acc_beats_ = 0, filter_beats_ = 0;  // of the same
+  Ticks rest_ticks_ = 0;                    // of a tile's ALU and accumulator loads
+  Ticks multiply_ = 0, resets_ = 0;         // of the open pixel tile
+  int64_t pixels_ = 0;
+  bool plane_ = false;
   Ticks start_ = 0;
   Sizes outputs_, inputs_;
   Candidate waiting_[kMostWaiting];
