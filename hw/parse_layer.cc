@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "hw/layer_text.h"
 #include "hw/number.h"
 
 namespace rhnas::hw {
@@ -191,6 +192,7 @@ std::vector<std::string> LayerKindWords() {
 }
 
 bool ParseLayer(const std::string& text, Layer* layer, std::string* why) {
+  if (ParseLayerText(text, layer, nullptr)) return true;
   Said said;
   const std::vector<std::string> words = Words(text, " \t,");
   for (size_t i = 0; i < words.size(); ++i) {

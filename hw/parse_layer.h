@@ -5,6 +5,8 @@
 //   dense 512 -> 10 no-relu               (n2), relu or no-relu, bias or no-bias
 //   conv c=64 h=14 w=14 k=64 r=3 s=3 stride=1 pad=1 groups=1 n=1 relu=1 bias=1
 //
+//   conv-1x14x14x64-k64-3x3-s1-p1-g1-b-relu      as tables have it (hw/layer_text.h)
+//
 // Words in any order, apart by spaces or commas; both forms mix. Left out: square filter of 1,
 // stride 1, no padding, one group, one image, with bias and relu, as many outputs as inputs. A
 // chain of layers that run as one program is joined by " + ".
