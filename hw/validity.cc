@@ -177,11 +177,14 @@ void CheckRules(const Config& config, const Limits& limits, Ledger* ledger) {
   if (limits.board.has_value()) {
     const Board& board = *limits.board;
     const BoardUse use = EstimateBoardUse(config, board);
-    ledger->Need(Rule::kBoard, use.lut, board.lut, "LUT");
-    ledger->Need(Rule::kBoard, use.ff, board.ff, "flip-flops");
-    ledger->Need(Rule::kBoard, use.dsp, board.dsp, "DSP slices");
-    ledger->Need(Rule::kBoard, use.bram36, board.bram36, "36 Kib block RAMs");
-    ledger->Need(Rule::kBoard, use.uram, board.uram, "UltraRAMs");
+    const auto need = [&](Resource resource, double used, double have) {
+      ledger->Need(Rule::kBoard, used, have, ResourceName(board.family, resource));
+    };
+    need(Resource::kLut, use.lut, board.lut);
+    need(Resource::kFf, use.ff, board.ff);
+    need(Resource::kDsp, use.dsp, board.dsp);
+    need(Resource::kBlockRam, use.bram36, board.bram36);
+    need(Resource::kUram, use.uram, board.uram);
   }
 }
 

@@ -50,14 +50,19 @@ struct Verdict {
   double severity() const;
 };
 
-// A budget of programmable logic.
+// A budget of programmable logic. Cyclone V: adaptive logic modules as LUTs (one 6-input function
+// each), M10K as block RAMs.
+enum class BoardFamily { kXilinx7, kUltraScalePlus, kCycloneV };
 struct Board {
   std::string name;
   int lut = 0, ff = 0, dsp = 0;
   double bram36 = 0;
   int uram = 0;
+  BoardFamily family = BoardFamily::kXilinx7;
 };
-// xc7z020, xczu3eg, xczu7ev.
+enum class Resource { kLut, kFf, kDsp, kBlockRam, kUram };
+const char* ResourceName(BoardFamily family, Resource resource);  // "LUT", "M10K blocks"
+// xc7z020, xczu3eg, xczu7ev, 5CSEBA6U23I7.
 std::vector<std::string> BoardNames();
 Result<Board> FindBoard(const std::string& name);
 
@@ -80,9 +85,11 @@ int TagViolations(const Config& config);
 // Bits of SHL_VME_CLT_TAG_BITS that R7 asks for: the most of its four memories.
 int TagBitsNeeded(const Config& config);
 
-// What the configuration takes of a board (kBoard's model, see validity.cc).
+// What the configuration takes of a board (model and anchor: hw/board.cc). DSP use stops at what
+// the board has: further multipliers go into LUTs.
 struct BoardUse {
   double lut = 0, ff = 0, dsp = 0, bram36 = 0, uram = 0;
+  double multipliers_in_lut = 0;
 };
 BoardUse EstimateBoardUse(const Config& config, const Board& board);
 
