@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "hw/chain.h"
 #include "hw/schedule.h"
 #include "hw/tiling_search.h"
 
@@ -15,16 +16,6 @@ MemoryModel MemoryOf(bool pipelined) {
 }
 
 int64_t ToCycles(Ticks ticks) { return (ticks + kCycle / 2) / kCycle; }
-
-bool Splits(const Work& work) {
-  return work.engine == Work::Engine::kArray && work.r > 1 && !work.constant_weights;
-}
-
-bool SameShape(const Layer& a, const Layer& b) {
-  return a.kind == b.kind && a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c && a.k == b.k &&
-         a.r == b.r && a.s == b.s && a.stride == b.stride && a.pad == b.pad &&
-         a.groups == b.groups && a.bias == b.bias && a.relu == b.relu;
-}
 
 }  // namespace
 

@@ -14,6 +14,9 @@ struct Layer {
   LayerKind kind = LayerKind::kConv;
   int n = 1, h = 1, w = 1, c = 1, k = 1, r = 1, s = 1, stride = 1, pad = 0, groups = 1;
   bool bias = true, relu = true;
+  // The (first) input is the output of the layer just before it in the network's list, and nobody
+  // else reads that output: the two may run as one program (hw/chain.h).
+  bool chained = false;
 
   int oh() const { return (h + 2 * pad - r) / stride + 1; }
   int ow() const { return (w + 2 * pad - s) / stride + 1; }

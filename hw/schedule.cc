@@ -6,7 +6,7 @@
 namespace rhnas::hw {
 namespace {
 
-bool OnArray(const Work& work) { return work.engine == Work::Engine::kArray; }
+int64_t Whole(Ticks ticks) { return (ticks + kCycle / 2) / kCycle; }
 
 Level MakeLevel(Axis axis, const Cut& cut, int64_t repeat, bool paired) {
   Level level;
@@ -46,19 +46,20 @@ class Builder {
         pixels_(pixels),
         outputs_(CutInto(machine.work.out_units, tiling.tco)),
         steps_(CutInto(machine.work.in_units, tiling.tci)),
+        epilogue_(machine.work),
         s_(*schedule) {}
 
   void Run() {
-    s_.steps = steps_.full;
-    s_.has_last = steps_.tail > 0;
+    s_.steps = steps_.full - (work_.residual && steps_.tail == 0 ? 1 : 0);
+    s_.has_last = work_.residual || steps_.tail > 0;
     s_.programs = work_.copies;
     s_.uops = MicroOps(m_, tiling_, rows_, cols_);
     const int64_t uop_bytes = s_.uops * (m_.config.uop_bits() / 8);
     const Ticks uop_beats = (uop_bytes + timing_.bus_bytes - 1) >> timing_.bus_shift << kCycleShift;
     s_.uop_load = timing_.load_uop + uop_beats;
-    s_.constant_tensors = work_.constant_weights ? work_.pair_uops : 0;
+    s_.constant_tensors = (work_.constant_weights ? work_.pair_uops : 0) + work_.residual_uops;
     s_.constant_load =
-        work_.constant_weights ? timing_.load_wgt + WeightBeats(1, work_.pair_uops) : 0;
+        s_.constant_tensors > 0 ? timing_.load_wgt + WeightBeats(1, s_.constant_tensors) : 0;
     Nest();
     Totals& all = s_.totals;
     all = Totals();
@@ -142,7 +143,24 @@ class Builder {
     }
   }
 
-  void MakePhase(const PixelTile& pixels, int64_t outputs, int64_t inputs, Phase* phase) const {
+  // The same output tile of another map, after the other loads of a last step.
+  void ResidualLoad(const PixelTile& pixels, int64_t outputs, Phase* phase) const {
+    const bool plane = work_.rows == 1 && work_.cols == 1;  // units are neighbours in DRAM
+    int64_t loads = outputs;
+    Ticks load = pixels.residual_load, beats = outputs * pixels.residual_beats;
+    if (plane) {
+      loads = 1;
+      beats = timing_.Beats(kCycle, outputs * work_.unit_bytes, work_.unit_bytes);
+      load = timing_.load_inp + beats;
+    }
+    phase->load += loads * load;
+    phase->input_beats += beats;
+    phase->instructions += loads;
+    if (phase->input_load == 0) phase->input_load = load;
+  }
+
+  void MakePhase(const PixelTile& pixels, int64_t outputs, int64_t inputs, bool residual,
+                 Phase* phase) const {
     if (tiling_.stationary != Stationary::kInputs) {
       InputLoad(pixels, inputs, work_.private_inputs ? outputs : 1, phase);
     } else {
@@ -159,6 +177,7 @@ class Builder {
       phase->weight_load = phase->weight_beats = 0;
     }
     phase->load = phase->input_loads * phase->input_load + phase->weight_load;
+    if (residual) ResidualLoad(pixels, outputs, phase);
     // Instruction fetch goes before everything else on the bus: its beats delay a load as often as
     // they meet data.
     phase->fetches = 0;
@@ -167,10 +186,9 @@ class Builder {
       phase->fetches = (phase->instructions + 1) * timing_.fetch_beats * use >> kCycleShift;
       phase->fetches = phase->fetches * use >> kCycleShift;
     }
-    const int64_t pairs = outputs * inputs * work_.pair_uops;
-    phase->uops =
-        OnArray(work_) ? pairs * work_.taps() * pixels.out_pixels : pairs * pixels.in_pixels;
-    phase->multiply = timing_.Gemm(phase->uops);
+    const Ticks multiplies = outputs * inputs * work_.pair_uops * work_.taps() * pixels.filled;
+    phase->uops = Whole(multiplies);
+    phase->multiply = timing_.gemm_fixed + multiplies;
   }
 
   void AccumulatorLoad(int64_t tensors, TileCost* tile) const {
@@ -181,47 +199,72 @@ class Builder {
     ++tile->instructions;
   }
 
-  void AddAlu(int64_t instructions, int64_t vectors, bool two_sources, TileCost* tile) const {
-    tile->alu += instructions *
-                 (two_sources ? timing_.AluTwoSources(vectors) : timing_.AluImmediate(vectors));
+  // `vectors` of all instructions together.
+  void AddAlu(int64_t instructions, Ticks vectors, bool two_sources, TileCost* tile) const {
+    tile->alu += instructions * timing_.alu_fixed + (two_sources ? 2 : 1) * vectors;
     tile->instructions += instructions;
-    (two_sources ? tile->alu_two_sources : tile->alu_immediate) += instructions * vectors;
+    (two_sources ? tile->alu_two_sources : tile->alu_immediate) += Whole(vectors);
+  }
+
+  // The window part. A copy is an immediate operation with another source; the first tap's covers
+  // all outputs, the other taps those that have them inside the map.
+  void Window(const PixelTile& pixels, int64_t blocks, TileCost* tile) const {
+    const Ticks vectors = Cycles(blocks * pixels.out_pixels);
+    const Ticks tapped = blocks * pixels.tapped;
+    const int64_t taps = work_.alu.taps();
+    switch (work_.engine) {
+      case Work::Engine::kArray:
+        break;
+      case Work::Engine::kAluMaxPool:
+        AddAlu(1, vectors, false, tile);
+        AddAlu(taps - 1, tapped - vectors, true, tile);
+        break;
+      case Work::Engine::kAluAvgPool: {
+        AddAlu(1, vectors, false, tile);
+        // Two accumulators or more in turn: all taps fit the loops of one instruction.
+        const bool loops = pixels.out_pixels == 1 && blocks > 1;
+        AddAlu(loops ? 1 : taps - 1, tapped - vectors, true, tile);
+        break;
+      }
+      case Work::Engine::kAluDepthwise:
+        AddAlu(taps, tapped, false, tile);
+        AddAlu(2 * taps - 1, 2 * tapped - vectors, true, tile);
+        tile->alu_multiplies += Whole(tapped);
+        break;
+    }
   }
 
   void MakeTile(int row, int col, int output, TileCost* out) const {
     TileCost& tile = *out;
     const int64_t outputs = output == 0 ? outputs_.size : outputs_.tail;
     const PixelTile& pixels = pixels_.kind[row][col];
-    MakePhase(pixels, outputs, steps_.size, &tile.step);
-    if (steps_.tail > 0) MakePhase(pixels, outputs, steps_.tail, &tile.last);
+    MakePhase(pixels, outputs, steps_.size, false, &tile.step);
+    if (s_.has_last) {
+      const int inputs = steps_.tail > 0 ? steps_.tail : steps_.size;
+      MakePhase(pixels, outputs, inputs, work_.residual, &tile.last);
+    }
     tile.instructions = 1;  // the reset
     tile.acc_load = tile.acc_beats = tile.alu = 0;
     tile.alu_immediate = tile.alu_two_sources = tile.alu_multiplies = tile.acc_load_tensors = 0;
     const int64_t blocks = outputs * work_.out_blocks;
-    const int64_t vectors = blocks * pixels.out_pixels;
-    switch (work_.engine) {
-      case Work::Engine::kArray:
-        tile.reset_vectors = vectors;
-        break;
-      case Work::Engine::kAluMaxPool:
-        // The first tap is an addition to a reset accumulator.
-        tile.reset_vectors = vectors + blocks * pixels.in_pixels;
-        AddAlu(work_.taps(), vectors, true, &tile);
-        break;
-      case Work::Engine::kAluDepthwise:
-        // A tap: MOV the shifted input to a temporary, MUL by the filter, ADD; MUL writes over one
-        // of its sources, so four cycles a vector become six. The first tap needs no ADD.
-        tile.reset_vectors = blocks * pixels.in_pixels;
-        AddAlu(3 * work_.taps() - 1, vectors, true, &tile);
-        tile.alu_multiplies = work_.taps() * vectors;
-        break;
-    }
-    tile.reset = timing_.Gemm(tile.reset_vectors);
-    int64_t tensors = work_.bias ? blocks : 0;
-    if (work_.engine == Work::Engine::kAluDepthwise) tensors += blocks * work_.taps();
-    if (tensors > 0) AccumulatorLoad(tensors, &tile);
+    const Ticks vectors = Cycles(blocks * pixels.out_pixels);
+    const Ticks filled = blocks * pixels.filled;
+    tile.reset_vectors = Whole(filled);
+    tile.reset = timing_.gemm_fixed + filled;
+    if (epilogue_.acc_tensors > 0) AccumulatorLoad(outputs * epilogue_.acc_tensors, &tile);
+    if (work_.filled_bias) AddAlu(1, filled, true, &tile);
+    AddAlu(work_.filled_ops, work_.filled_ops * filled, false, &tile);
+    if (work_.pool_scale != 0) tile.alu_multiplies += Whole(filled);
+    Window(pixels, blocks, &tile);
     if (work_.bias) AddAlu(1, vectors, true, &tile);
-    AddAlu(work_.immediate_ops, vectors, false, &tile);
+    AddAlu(work_.immediate_ops, work_.immediate_ops * vectors, false, &tile);
+    tile.residual_uops = 0;
+    if (work_.residual) {
+      tile.residual_uops = outputs * work_.residual_uops * pixels.out_pixels;
+      tile.alu += timing_.Gemm(tile.residual_uops);
+      ++tile.instructions;
+      AddAlu(work_.residual_ops, work_.residual_ops * vectors, false, &tile);
+    }
     tile.store_tensors = outputs * work_.out_split * pixels.out_pixels;
     if (work_.rows == 1 && work_.cols == 1) {  // units are neighbours in DRAM
       tile.store = timing_.Store(1, outputs * work_.unit_bytes, work_.unit_bytes);
@@ -307,10 +350,39 @@ class Builder {
   const PixelCut& cols_;
   const PixelTiles& pixels_;
   const Cut outputs_, steps_;
+  const Epilogue epilogue_;
   Schedule& s_;
 };
 
 }  // namespace
+
+Epilogue::Epilogue(const Work& work) {
+  filled_cycles = (work.filled_bias ? 2 : 0) + work.filled_ops;
+  out_cycles = (work.bias ? 2 : 0) + work.immediate_ops + work.residual_ops;
+  instructions = (work.filled_bias ? 1 : 0) + work.filled_ops + (work.bias ? 1 : 0) +
+                 work.immediate_ops + work.residual_ops;
+  const int64_t taps = work.alu.taps();
+  acc_tensors = (work.filled_bias ? 1 : 0) + (work.bias ? 1 : 0);
+  switch (work.engine) {
+    case Work::Engine::kArray:
+      break;
+    case Work::Engine::kAluMaxPool:
+    case Work::Engine::kAluAvgPool:
+      tap_cycles = 2;
+      out_cycles -= 1;
+      instructions +=
+          work.engine == Work::Engine::kAluAvgPool && work.rows * work.cols == 1 ? 2 : taps;
+      break;
+    case Work::Engine::kAluDepthwise:
+      tap_cycles = 5;
+      out_cycles -= 2;
+      instructions += 3 * taps - 1;
+      acc_tensors += taps;
+      break;
+  }
+  acc_tensors *= work.out_blocks;
+  residual_uops = work.residual_uops;
+}
 
 void BuildSchedule(const Machine& machine, const Tiling& tiling, const PixelCut& rows,
                    const PixelCut& cols, const PixelTiles& pixels, Schedule* schedule) {

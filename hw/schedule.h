@@ -34,10 +34,15 @@ Cut CutInto(int extent, int size);
 // ticks where an average over tiles is meant (tiles at the border read less and pad more).
 struct PixelCut {
   Cut cut;
-  int extent[2] = {0, 0};  // with padding
+  int extent[2] = {0, 0};  // with padding, at most
+  Ticks padded[2] = {0, 0};
   Ticks valid[2] = {0, 0};
   Ticks pad_before[2] = {0, 0};
-  int64_t all_valid = 0, all_extent = 0;  // over all tiles
+  int64_t all_valid = 0;  // over all tiles
+  // What the array part fills: at most, on average (a window part's map has no padding of its own);
+  // and, summed over the window's taps, the outputs that have that tap inside the map.
+  int filled[2] = {0, 0};
+  Ticks inside[2] = {0, 0}, tapped[2] = {0, 0};
 };
 PixelCut CutRows(const Work& work, int size);
 PixelCut CutCols(const Work& work, int size);
@@ -45,8 +50,10 @@ PixelCut CutCols(const Work& work, int size);
 // What a tile of pixels takes, the same for every split of channels. [row][col]: full or tail.
 struct PixelTile {
   int64_t out_pixels = 0, in_pixels = 0;
+  Ticks filled = 0, tapped = 0;           // accumulators the array part fills; taps of the window
   Ticks input_load = 0, input_beats = 0;  // of one input unit
-  Ticks store = 0;                        // of one output unit
+  Ticks residual_load = 0, residual_beats = 0;  // of one output unit
+  Ticks store = 0;                              // of one output unit
 };
 struct PixelTiles {
   PixelTile kind[2][2];
@@ -67,15 +74,15 @@ struct Phase {
 
 // One tile of one context.
 struct TileCost {
-  Phase step, last;  // `steps` times step, then last where there is a tail
+  Phase step, last;  // `steps` times step, then last where there is a tail or a residual
   Ticks reset = 0;
   Ticks acc_load = 0, acc_beats = 0;
-  Ticks alu = 0;
+  Ticks alu = 0;  // with a residual's multiply
   Ticks store = 0;
   int64_t instructions = 0;  // reset, accumulator loads, ALU, stores
   // Counts of energy.
   int64_t reset_vectors = 0, alu_immediate = 0, alu_two_sources = 0, alu_multiplies = 0;
-  int64_t acc_load_tensors = 0, store_tensors = 0;
+  int64_t acc_load_tensors = 0, store_tensors = 0, residual_uops = 0;
 };
 
 struct Totals {
@@ -110,7 +117,7 @@ struct Level {
 struct Schedule {
   std::array<Level, 3> level;  // outermost first
   std::array<Group, 8> group;  // by run of level 0, 1, 2
-  int64_t steps = 1;           // full steps; a last one follows where there is a tail
+  int64_t steps = 1;           // alike steps; a last one follows where it differs
   bool has_last = false;
   int resident_level = -1;  // the resident operand is loaded when this level or an outer one moves
   bool resident_waits = false;  // a single copy: wait until its last use
@@ -139,6 +146,18 @@ struct Machine {
   Timing timing;
   int64_t inp_depth, wgt_depth, acc_depth, uop_depth;
   int64_t wgt_bytes, acc_bytes;  // of one element
+};
+
+// What a tile takes of the ALU, at least: instructions, and cycles a filled accumulator, a tap and
+// an output of one block. A tap of a maximum or a sum takes two cycles, but the first tap's copy to
+// the output (an immediate operation with another source) one; of a depthwise convolution copy to a
+// temporary, MUL by the filter and ADD five, the first without the ADD.
+struct Epilogue {
+  explicit Epilogue(const Work& work);
+  int64_t instructions = 0;
+  int64_t filled_cycles = 0, tap_cycles = 0, out_cycles = 0;
+  int64_t acc_tensors = 0;    // loaded for an output unit: biases, filters
+  int64_t residual_uops = 0;  // multiplies of an output unit's pixel after the last step
 };
 
 // Micro-ops of the whole program: few loops folded into instructions where that fits, the longest

@@ -46,7 +46,8 @@ Activity CountActivity(const Machine& machine, const Schedule& s) {
   ForEachGroup(s, [&](const Group& group, int64_t times, int64_t resident) {
     for (int c = 0; c < group.contexts; ++c) {
       const TileCost& tile = group.tile[c];
-      const int64_t uops = times * (s.steps * tile.step.uops + (s.has_last ? tile.last.uops : 0));
+      const int64_t uops = times * (s.steps * tile.step.uops + (s.has_last ? tile.last.uops : 0) +
+                                    tile.residual_uops);
       total.macs += uops * config.macs_per_cycle();
       total.inp_read_bytes += uops * inp;
       total.wgt_read_bytes += uops * wgt;

@@ -34,14 +34,17 @@ Sizes GridOf(int extent, bool thirds) {
 // A pixel tile's share of the bounds, the same for every split of channels: sums over all tiles of
 // all image batches.
 struct Pixels {
-  int64_t full_out, full_in;  // pixels of a full tile
+  int64_t full_in;      // input pixels of a full tile
+  int64_t full_places;  // accumulators of a full tile, of one output unit
+  int64_t full_filled;  // of these, those that the array part fills
   int64_t tiles;
-  int64_t valid;     // input pixels loaded, once for each unit
-  int64_t extent;    // the same with padding
-  Ticks input_load;  // one input unit's loads
-  Ticks store;       // one output unit's stores
-  Ticks last_store;  // of these, the smallest tile's
-  Ticks full_input;  // of a full tile
+  int64_t valid;                        // input pixels loaded, once for each unit
+  Ticks filled, tapped;                 // one output unit's (PixelTile)
+  Ticks residual_load, residual_beats;  // the same
+  Ticks input_load;                     // one input unit's loads
+  Ticks store;                          // one output unit's stores
+  Ticks last_store;                     // of these, the smallest tile's
+  Ticks full_input;                     // of a full tile
   // The second contexts' share where contexts take neighbouring pixels.
   int64_t second_tiles, second_pixels;
   Ticks second_store;
@@ -69,28 +72,20 @@ constexpr int kMostWaiting = 1024;
 class Search {
  public:
   Search(const Machine& machine, int64_t below_cycles, BestTiling* best)
-      : m_(machine), w_(machine.work), best_(best) {
+      : m_(machine), w_(machine.work), e_(machine.work), best_(best) {
     *best_ = BestTiling{};
     best_->latency_cycles = kAnyCycles;
     limit_cycles_ = below_cycles == kAnyCycles ? kAnyCycles : below_cycles - 1;
     const Timing& t = m_.timing;
-    array_ = w_.engine == Work::Engine::kArray;
-    vector_cycles_ = (w_.bias ? 2 : 0) + w_.immediate_ops;
-    alu_instructions_ = (w_.bias ? 1 : 0) + w_.immediate_ops;
-    if (!array_) {
-      const int64_t steps = w_.engine == Work::Engine::kAluMaxPool ? w_.taps() : 3 * w_.taps() - 1;
-      vector_cycles_ += 2 * steps;
-      alu_instructions_ += steps;
-    }
-    acc_tensors_ = w_.bias ? w_.out_blocks : 0;
-    if (w_.engine == Work::Engine::kAluDepthwise) acc_tensors_ += w_.out_blocks * w_.taps();
-    acc_beats_ = acc_tensors_ * m_.acc_bytes << kCycleShift >> t.bus_shift;
+    window_ = w_.engine != Work::Engine::kArray;
+    acc_beats_ = e_.acc_tensors * m_.acc_bytes << kCycleShift >> t.bus_shift;
     filter_ = w_.constant_weights ? 0 : int64_t{w_.pair_uops} * w_.taps();
     filter_beats_ = filter_ * m_.wgt_bytes << kCycleShift >> t.bus_shift;
-    rest_ticks_ = alu_instructions_ * t.alu_fixed + (acc_tensors_ > 0 ? t.load_acc : 0);
+    rest_ticks_ = e_.instructions * t.alu_fixed + (e_.acc_tensors > 0 ? t.load_acc : 0) +
+                  (w_.residual ? t.gemm_fixed : 0);
     plane_ = w_.rows == 1 && w_.cols == 1;
     pixels_ = int64_t{w_.rows} * w_.cols * w_.batches;
-    tile_instructions_ = 1 + alu_instructions_ + (acc_tensors_ > 0 ? 1 : 0);
+    tile_instructions_ = 1 + e_.instructions + (e_.acc_tensors > 0 ? 1 : 0) + (w_.residual ? 1 : 0);
     start_ = t.Arrival(0, 1);
   }
 
@@ -106,7 +101,7 @@ class Search {
     for (int row = 0; row < row_sizes.count; ++row) {
       for (int col = 0; col < col_sizes.count; ++col) {
         // One output, one input block, one context: what every tiling of these pixels takes.
-        if (int64_t{rows_[row].cut.size} * cols_[col].cut.size * w_.out_split > m_.acc_depth ||
+        if (Places(rows_[row], cols_[col]) * w_.out_split > m_.acc_depth ||
             int64_t{rows_[row].extent[0]} * cols_[col].extent[0] * w_.in_split > m_.inp_depth) {
           continue;
         }
@@ -138,14 +133,19 @@ class Search {
     return limit_cycles_ < kAnyCycles && w_.copies * bound > Cycles(limit_cycles_);
   }
 
+  int64_t Places(const PixelCut& rows, const PixelCut& cols) const {
+    return int64_t{rows.cut.size} * cols.cut.size +
+           (window_ ? int64_t{rows.filled[0]} * cols.filled[0] : 0);
+  }
+
   void MakePixels(const PixelCut& rows, const PixelCut& cols, Pixels* p) const {
     const PixelTiles kinds = MakePixelTiles(m_, rows, cols);
-    p->full_out = kinds.kind[0][0].out_pixels;
+    p->full_places = Places(rows, cols);
+    p->full_filled = int64_t{rows.filled[0]} * cols.filled[0];
     p->full_in = kinds.kind[0][0].in_pixels;
     p->full_input = kinds.kind[0][0].input_load;
     p->tiles = int64_t{rows.cut.tiles()} * cols.cut.tiles() * w_.batches;
     p->valid = rows.all_valid * cols.all_valid * w_.batches;
-    p->extent = rows.all_extent * cols.all_extent * w_.batches;
     // Of pairs that another pair follows: a single tile waits for no second context.
     const auto seconds = [](const Cut& cut, int tail) {
       if (cut.tiles() % 2 == 1) return tail == 0 ? std::max(0, cut.full / 2 - 1) : 0;
@@ -153,6 +153,7 @@ class Search {
     };
     const bool by_cols = cols.cut.tiles() > 1;
     p->store = p->input_load = p->second_store = 0;
+    p->filled = p->tapped = p->residual_load = p->residual_beats = 0;
     p->second_tiles = p->second_pixels = 0;
     for (int a = 0; a < 2; ++a) {
       const int64_t count_a = a == 0 ? rows.cut.full : (rows.cut.tail > 0 ? 1 : 0);
@@ -164,6 +165,10 @@ class Search {
         const int64_t second = by_cols ? count_a * seconds(cols.cut, b) : seconds(rows.cut, a);
         p->store += count * tile.store;
         p->input_load += count * tile.input_load;
+        p->filled += count * tile.filled;
+        p->tapped += count * tile.tapped;
+        p->residual_load += count * tile.residual_load;
+        p->residual_beats += count * tile.residual_beats;
         p->last_store = tile.store;
         p->second_tiles += second;
         p->second_pixels += second * tile.out_pixels;
@@ -172,27 +177,30 @@ class Search {
     }
     p->store *= w_.batches;
     p->input_load *= w_.batches;
+    for (Ticks* sum : {&p->filled, &p->tapped, &p->residual_load, &p->residual_beats}) {
+      *sum *= w_.batches;
+    }
     p->second_tiles *= w_.batches;
     p->second_pixels *= w_.batches;
     p->second_store *= w_.batches;
     if (plane_) {  // output units of a tile go out in one row
       p->last_store = (int64_t{w_.unit_bytes} << kCycleShift >> m_.timing.bus_shift) + Cycles(3);
       p->store = w_.batches * p->last_store;
+      p->residual_beats =
+          w_.residual ? w_.batches * w_.unit_bytes << kCycleShift >> m_.timing.bus_shift : 0;
+      p->residual_load = p->residual_beats;
     }
   }
 
   // Without fixed parts. Multiplies of all input units; everything else on the accumulators.
   Ticks MultiplyCycles(const Pixels& p) const {
-    return Cycles((array_ ? pixels_ * w_.taps() : p.extent) * w_.out_units * w_.in_units *
-                  w_.pair_uops);
+    return p.filled * w_.taps() * w_.out_units * w_.in_units * w_.pair_uops;
   }
-  Ticks ResetCycles(const Pixels& p) const {
-    int64_t vectors = array_ ? pixels_ : p.extent;
-    if (w_.engine == Work::Engine::kAluMaxPool) vectors += pixels_;
-    return Cycles(vectors * w_.out_units * w_.out_blocks);
-  }
-  Ticks VectorCycles() const {
-    return Cycles(pixels_ * w_.out_units * w_.out_blocks * vector_cycles_);
+  Ticks ResetCycles(const Pixels& p) const { return p.filled * w_.out_units * w_.out_blocks; }
+  Ticks VectorCycles(const Pixels& p) const {
+    const int64_t blocks = int64_t{w_.out_units} * w_.out_blocks;
+    return blocks * (e_.filled_cycles * p.filled + e_.tap_cycles * p.tapped) +
+           Cycles(pixels_ * (blocks * e_.out_cycles + w_.out_units * e_.residual_uops));
   }
 
   // Never above the latency of one program with any input split, context and order. `n_o` tiles of
@@ -200,14 +208,16 @@ class Search {
   Ticks SubtreeBound(const Pixels& p, int64_t n_o) const {
     const Timing& t = m_.timing;
     const int64_t tiles = p.tiles * n_o;
-    const Ticks compute = MultiplyCycles(p) + ResetCycles(p) + VectorCycles() +
+    const Ticks compute = MultiplyCycles(p) + ResetCycles(p) + VectorCycles(p) +
                           tiles * (rest_ticks_ + 2 * t.gemm_fixed) +
                           p.tiles * w_.out_units * acc_beats_;
     const Ticks input_beats =
-        p.valid * w_.in_units * (w_.private_inputs ? w_.out_units : 1) * w_.unit_bytes * kCycle >>
-        t.bus_shift;
+        (p.valid * w_.in_units * (w_.private_inputs ? w_.out_units : 1) * w_.unit_bytes * kCycle >>
+         t.bus_shift) +
+        w_.out_units * p.residual_beats;
     int64_t input_loads = w_.one_load ? 1 : w_.in_units;
     input_loads *= w_.private_inputs ? p.tiles * w_.out_units : p.tiles;
+    if (w_.residual) input_loads += plane_ ? tiles : p.tiles * w_.out_units;
     const int64_t weight_loads = w_.constant_weights ? 0 : n_o;
     const Ticks weight_beats = w_.out_units * w_.in_units * filter_beats_;
     const Ticks load =
@@ -244,7 +254,7 @@ class Search {
   }
 
   void Outputs(const Pixels& p, int tco) {
-    if (tco * p.full_out * w_.out_split > m_.acc_depth) return;
+    if (tco * p.full_places * w_.out_split > m_.acc_depth) return;
     const int64_t n_o = (w_.out_units + tco - 1) / tco;
     if (n_o > 1 && Hopeless(SubtreeBound(p, n_o))) return;
     const bool one_tile = p.tiles == 1;
@@ -253,7 +263,7 @@ class Search {
     for (int i = 0; i < inputs_.count; ++i) {
       const int tci = inputs_.size[i];
       for (int contexts = most; contexts >= 1; --contexts) {
-        const int64_t accs = contexts * tco * w_.out_split * p.full_out;
+        const int64_t accs = contexts * tco * w_.out_split * p.full_places;
         const int64_t inputs = contexts * (w_.private_inputs ? tco : 1) * w_.in_split * p.full_in;
         if (accs > m_.acc_depth) continue;
         const auto attempt = [&](Stationary stationary) {
@@ -278,8 +288,8 @@ class Search {
           }
         };
         attempt(Stationary::kNone);
-        if (array_ && !w_.constant_weights && !one_tile) attempt(Stationary::kWeights);
-        if (array_ && !w_.private_inputs && n_o > 1) attempt(Stationary::kInputs);
+        if (!w_.constant_weights && !one_tile) attempt(Stationary::kWeights);
+        if (!w_.private_inputs && n_o > 1) attempt(Stationary::kInputs);
       }
     }
   }
@@ -298,7 +308,7 @@ class Search {
     const int64_t units = p.tiles * w_.out_units;
 
     const Ticks multiply = multiply_ + tiles * n_i * t.gemm_fixed;
-    const Ticks rest = VectorCycles() + tiles * rest_ticks_ + units * acc_beats_;
+    const Ticks rest = VectorCycles(p) + tiles * rest_ticks_ + units * acc_beats_;
     const Ticks resets = resets_ + tiles * t.gemm_fixed;
     const Ticks compute = multiply + rest + resets;
 
@@ -323,8 +333,11 @@ class Search {
       step_fixed += tiles * t.load_wgt;
       step_instructions += tiles;
     }
-    const Ticks first_load = tci * step_load + step_fixed;
-    const Ticks later_load = (w_.in_units - tci) * step_load + (n_i - 1) * step_fixed;
+    Ticks first_load = tci * step_load + step_fixed;
+    Ticks later_load = (w_.in_units - tci) * step_load + (n_i - 1) * step_fixed;
+    const int64_t residuals = !w_.residual ? 0 : plane_ ? tiles : units;
+    const Ticks residual = w_.out_units * p.residual_load + (plane_ ? residuals * t.load_inp : 0);
+    (n_i > 1 ? later_load : first_load) += residual;  // with the last step
     Ticks resident = 0, resident_beats = 0;
     int64_t resident_instructions = 0;
     if (weights_stay) {
@@ -344,15 +357,15 @@ class Search {
     const Ticks load = first_load + later_load + resident;
     const int64_t instructions = tiles * (tile_instructions_ + n_i) + resident_instructions +
                                  n_i * step_instructions + w_.in_units * unit_instructions +
-                                 (plane_ ? tiles : units);
+                                 residuals + (plane_ ? tiles : units);
     const Ticks fetch = t.Arrival(instructions - 1, instructions) - start_;
     const Ticks bus = w_.in_units * step_beats + resident_beats + units * acc_beats_ +
-                      instructions * t.fetch_beats;
+                      w_.out_units * p.residual_beats + instructions * t.fetch_beats;
     const Ticks store = w_.out_units * p.store;
 
     // What compute waits for. Between two tiles of a context its store; within a tile all loads but
     // the first step's, which came before.
-    const int64_t full_vectors = tco * w_.out_blocks * (array_ ? p.full_out : p.full_in);
+    const int64_t full_vectors = tco * w_.out_blocks * p.full_filled;
     Ticks within, between;
     if (contexts == 1) {
       within = later_load;
@@ -380,11 +393,14 @@ class Search {
         second_store = w_.out_units * p.second_store;
         second_vectors = w_.out_units * w_.out_blocks * p.second_pixels;
       }
-      const Ticks second_rest = second_tiles * rest_ticks_ +
-                                Cycles(second_vectors * vector_cycles_) +
-                                second_tiles * tco * acc_beats_;
+      // Of a chain all of it: more than enough.
+      const Ticks second_rest = window_ || w_.residual
+                                    ? rest
+                                    : second_tiles * rest_ticks_ +
+                                          Cycles(second_vectors * e_.out_cycles) +
+                                          second_tiles * tco * acc_beats_;
       const Ticks first_resets =
-          resets - second_tiles * t.gemm_fixed - (array_ ? Cycles(second_vectors) : 0);
+          resets - second_tiles * t.gemm_fixed - (window_ ? 0 : Cycles(second_vectors));
       between = std::max(second_store, 2 * second_store - second_rest) - first_resets;
     }
     // The last tile's store is in the sums, and its successor is not.
@@ -428,15 +444,15 @@ class Search {
 
   const Machine& m_;
   const Work& w_;
+  const Epilogue e_;
   BestTiling* best_;
   int64_t limit_cycles_;  // more than that is of no interest
   uint64_t place_ = 0;
-  bool array_ = true;
-  int64_t vector_cycles_ = 0, alu_instructions_ = 0, tile_instructions_ = 0;
-  int64_t acc_tensors_ = 0, filter_ = 0;    // of one output unit; of one pair of units
-  Ticks acc_beats_ = 0, filter_beats_ = 0;  // of the same
-  Ticks rest_ticks_ = 0;                    // of a tile's ALU and accumulator loads
-  Ticks multiply_ = 0, resets_ = 0;         // of the open pixel tile
+  bool window_ = false;                         // there is a part on the ALU
+  int64_t tile_instructions_ = 0, filter_ = 0;  // filter_, filter_beats_: of one pair of units
+  Ticks acc_beats_ = 0, filter_beats_ = 0;      // acc_beats_: of one output unit
+  Ticks rest_ticks_ = 0;                        // of a tile's ALU and accumulator loads
+  Ticks multiply_ = 0, resets_ = 0;             // of the open pixel tile
   int64_t pixels_ = 0;
   bool plane_ = false;
   Ticks start_ = 0;

@@ -1,6 +1,7 @@
 #include "hw/work.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace rhnas::hw {
 namespace {
@@ -26,6 +27,18 @@ int UnitsCovered(int unit, int channels_out, int per_group_in, int per_group_out
 bool Fail(std::string* why, const Layer& layer, const std::string& what) {
   if (why != nullptr) *why = "layer " + layer.name + ": " + what;
   return false;
+}
+
+// The array part only copies the map that the window goes over.
+Work WindowAlone(const Work& window) {
+  Work work = window;
+  work.alu = {work.r, work.s, work.stride, work.pad};
+  work.r = work.s = work.stride = 1;
+  if (work.col_pad < work.pad) work.in_cols -= 2 * work.pad;
+  work.pad = work.col_pad = 0;
+  work.filled_rows = work.in_rows;
+  work.filled_cols = work.in_cols;
+  return work;
 }
 
 bool CheckShape(const Layer& layer, std::string* why) {
@@ -60,10 +73,7 @@ bool CheckShape(const Layer& layer, std::string* why) {
   return true;
 }
 
-}  // namespace
-
-bool MakeWork(const Layer& layer, const Config& config, Work* work, std::string* why) {
-  if (!CheckShape(layer, why)) return false;
+bool Describe(const Layer& layer, const Config& config, Work* work, std::string* why) {
   const int unit = std::max(config.block_in(), config.block_out());
   const int out_split = unit / config.block_out();
   const int in_split = unit / config.block_in();
@@ -141,6 +151,7 @@ bool MakeWork(const Layer& layer, const Config& config, Work* work, std::string*
       window();
       diagonal(layer.c, 1);
       work->engine = Work::Engine::kAluMaxPool;
+      *work = WindowAlone(*work);
       work->immediate_ops = 0;  // 8-bit in, 8-bit out
       return true;
     case LayerKind::kAvgPool:
@@ -173,12 +184,25 @@ bool MakeWork(const Layer& layer, const Config& config, Work* work, std::string*
   return Fail(why, layer, "unknown kind");
 }
 
+}  // namespace
+
+bool MakeWork(const Layer& layer, const Config& config, Work* work, std::string* why) {
+  if (!CheckShape(layer, why) || !Describe(layer, config, work, why)) return false;
+  if (work->engine == Work::Engine::kArray) {
+    work->filled_rows = work->rows;
+    work->filled_cols = work->cols;
+  }
+  return true;
+}
+
 Work OnAlu(const Work& depthwise) {
-  Work work = depthwise;
+  Work work = WindowAlone(depthwise);
   work.engine = Work::Engine::kAluDepthwise;
   work.constant_weights = true;  // the identity; the filter comes as accumulator vectors
   return work;
 }
+
+bool Splits(const Work& work) { return work.r > 1 && !work.constant_weights; }
 
 Work SplitRows(const Work& convolution) {
   Work work = convolution;

@@ -1,4 +1,5 @@
-// A layer as work for VTA: what the array and the ALU must do to channel units, whatever the kind.
+// A layer, or a chain of up to three, as work for VTA: what the array and the ALU must do to
+// channel units, whatever the kinds.
 //
 // Feature maps lie in DRAM as [channels / unit][row][column][unit] where a unit is the wider of
 // BLOCK_IN and BLOCK_OUT, so that stores of one layer are loads of the next without rearranging.
@@ -7,8 +8,12 @@
 //   residual add   identity weights over two input units       concat   identity, one unit
 //   average pool   constant diagonal weights, all taps         shuffle  permutation weights
 //   depthwise      block-diagonal weights, streamed
-// Max pooling, and depthwise the other way, first copy the tile into the accumulators with identity
-// weights and go on with the ALU.
+// A work has up to three parts. The array part fills a tile of accumulators; the window part, on
+// the ALU, reduces that tile to output pixels (padding is never there: a tile holds pixels of the
+// map only, and a tap covers the outputs that have it inside); a residual is added to those by
+// identity weights from the input scratchpad. Max pooling alone, and depthwise the other way, have
+// identity weights for their array part; in a chain (hw/chain.h) it is the layer before, with its
+// own epilogue, and its output never goes to DRAM.
 #pragma once
 
 #include <string>
@@ -19,13 +24,21 @@
 namespace rhnas::hw {
 
 struct Work {
-  enum class Engine { kArray, kAluMaxPool, kAluDepthwise };
-  Engine engine = Engine::kArray;
-  int64_t batches = 1;     // groups of BATCH images
-  int64_t copies = 1;      // independent groups of channels that align with units
-  int rows = 1, cols = 1;  // output
+  enum class Engine { kArray, kAluMaxPool, kAluDepthwise, kAluAvgPool };  // of the window part
+  struct Window {
+    int r = 1, s = 1, stride = 1, pad = 0;
+    int taps() const { return r * s; }
+  };
+  Engine engine = Engine::kArray;  // kArray: no window part
+  int64_t batches = 1;             // groups of BATCH images
+  int64_t copies = 1;              // independent groups of channels that align with units
+  int rows = 1, cols = 1;          // output
   int in_rows = 1, in_cols = 1;
+  // The array part, from input pixels to those that it fills: the output's without a window part,
+  // else the map that `alu` goes over (the input's where the array part is a copy).
   int r = 1, s = 1, stride = 1, pad = 0, col_pad = 0;
+  int filled_rows = 1, filled_cols = 1;
+  Window alu;
   int out_units = 1;
   int in_units = 1;                 // of one output unit where inputs are private, of all otherwise
   bool private_inputs = false;      // every output unit has input units of its own
@@ -38,6 +51,16 @@ struct Work {
   int immediate_ops = 0;  // of the epilogue: shift, clip
   int64_t useful_macs = 0;
 
+  // Chains. The array part is a layer: its bias and immediates run over all that it fills.
+  bool fused = false, filled_bias = false;
+  int filled_ops = 0;
+  int pool_scale = 0;      // of these immediates, a MUL by this; 0: none (hw/chain.h, average pool)
+  int shuffle_groups = 1;  // the outputs are the convolution's, shuffled: the order of its weights
+  // An addition of a map like the output: `residual_uops` identity weights (constant, beside any
+  // others), then `residual_ops` immediates.
+  bool residual = false;
+  int residual_ops = 0, residual_uops = 0;
+
   int unit_bytes = 1;  // of an image row vector of BATCH x unit
   int taps() const { return r * s; }
 };
@@ -47,7 +70,8 @@ bool MakeWork(const Layer& layer, const Config& config, Work* work, std::string*
 // The depthwise convolution once more, on the ALU. REQUIRES: the work is of a depthwise layer.
 Work OnAlu(const Work& depthwise);
 // A convolution with each kernel row as input units of its own, for weight scratchpads that do not
-// hold one filter of one pair of units. REQUIRES: on the array, r > 1.
+// hold one filter of one pair of units. REQUIRES: Splits(work).
 Work SplitRows(const Work& convolution);
+bool Splits(const Work& work);
 
 }  // namespace rhnas::hw
