@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "hw/number.h"
+#include "hw/systolic.h"
 #include "hw/vta_accelerator.h"
 
 namespace rhnas::hw {
@@ -47,7 +48,7 @@ std::vector<int64_t> DesignSpace::WalkValidPoints(const Limits& limits) const {
   return valid;
 }
 
-std::vector<const Accelerator*> Accelerators() { return {&Vta()}; }
+std::vector<const Accelerator*> Accelerators() { return {&Vta(), &Systolic()}; }
 
 const Accelerator* FindAccelerator(const std::string& name) {
   for (const Accelerator* accelerator : Accelerators()) {
