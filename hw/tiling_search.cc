@@ -38,13 +38,12 @@ struct Pixels {
   int64_t full_places;  // accumulators of a full tile, of one output unit
   int64_t full_filled;  // of these, those that the array part fills
   int64_t tiles;
-  int64_t valid;                        // input pixels loaded, once for each unit
+  Ticks input_beats;                    // one input unit's
   Ticks filled, tapped;                 // one output unit's (PixelTile)
   Ticks residual_load, residual_beats;  // the same
   Ticks input_load;                     // one input unit's loads
   Ticks store;                          // one output unit's stores
   Ticks last_store;                     // of these, the smallest tile's
-  Ticks full_input;                     // of a full tile
   // The second contexts' share where contexts take neighbouring pixels.
   int64_t second_tiles, second_pixels;
   Ticks second_store;
@@ -143,16 +142,14 @@ class Search {
     p->full_places = Places(rows, cols);
     p->full_filled = int64_t{rows.filled[0]} * cols.filled[0];
     p->full_in = kinds.kind[0][0].in_pixels;
-    p->full_input = kinds.kind[0][0].input_load;
     p->tiles = int64_t{rows.cut.tiles()} * cols.cut.tiles() * w_.batches;
-    p->valid = rows.all_valid * cols.all_valid * w_.batches;
     // Of pairs that another pair follows: a single tile waits for no second context.
     const auto seconds = [](const Cut& cut, int tail) {
       if (cut.tiles() % 2 == 1) return tail == 0 ? std::max(0, cut.full / 2 - 1) : 0;
       return tail == 0 ? cut.full / 2 : (cut.full % 2 == 1 && cut.tail > 0 ? 1 : 0);
     };
     const bool by_cols = cols.cut.tiles() > 1;
-    p->store = p->input_load = p->second_store = 0;
+    p->store = p->input_load = p->input_beats = p->second_store = 0;
     p->filled = p->tapped = p->residual_load = p->residual_beats = 0;
     p->second_tiles = p->second_pixels = 0;
     for (int a = 0; a < 2; ++a) {
@@ -165,6 +162,7 @@ class Search {
         const int64_t second = by_cols ? count_a * seconds(cols.cut, b) : seconds(rows.cut, a);
         p->store += count * tile.store;
         p->input_load += count * tile.input_load;
+        p->input_beats += count * tile.input_beats;
         p->filled += count * tile.filled;
         p->tapped += count * tile.tapped;
         p->residual_load += count * tile.residual_load;
@@ -177,6 +175,7 @@ class Search {
     }
     p->store *= w_.batches;
     p->input_load *= w_.batches;
+    p->input_beats *= w_.batches;
     for (Ticks* sum : {&p->filled, &p->tapped, &p->residual_load, &p->residual_beats}) {
       *sum *= w_.batches;
     }
@@ -317,7 +316,7 @@ class Search {
     Ticks step_beats = 0, step_load = 0, step_fixed = 0;  // a unit's; a step's
     int64_t step_instructions = 0, unit_instructions = 0;
     if (!inputs_stay) {
-      step_beats = repeats * p.valid * w_.unit_bytes << kCycleShift >> t.bus_shift;
+      step_beats = repeats * p.input_beats;
       if (w_.one_load) {
         step_load = step_beats;
         step_fixed = p.tiles * repeats * t.load_inp;
@@ -345,7 +344,7 @@ class Search {
       resident = resident_beats + n_o * t.load_wgt;
       resident_instructions = n_o;
     } else if (inputs_stay) {
-      resident_beats = p.valid * w_.in_units * w_.unit_bytes << kCycleShift >> t.bus_shift;
+      resident_beats = p.input_beats * w_.in_units;
       if (w_.one_load) {
         resident = resident_beats + p.tiles * t.load_inp;
         resident_instructions = p.tiles;
