@@ -42,6 +42,7 @@ struct Pixels {
   Ticks filled, tapped;                 // one output unit's (PixelTile)
   Ticks residual_load, residual_beats;  // the same
   Ticks input_load;                     // one input unit's loads
+  Ticks full_input;                     // of these, a full tile's
   Ticks store;                          // one output unit's stores
   Ticks last_store;                     // of these, the smallest tile's
   // The second contexts' share where contexts take neighbouring pixels.
@@ -142,6 +143,7 @@ class Search {
     p->full_places = Places(rows, cols);
     p->full_filled = int64_t{rows.filled[0]} * cols.filled[0];
     p->full_in = kinds.kind[0][0].in_pixels;
+    p->full_input = kinds.kind[0][0].input_load;
     p->tiles = int64_t{rows.cut.tiles()} * cols.cut.tiles() * w_.batches;
     // Of pairs that another pair follows: a single tile waits for no second context.
     const auto seconds = [](const Cut& cut, int tail) {
@@ -210,10 +212,8 @@ class Search {
     const Ticks compute = MultiplyCycles(p) + ResetCycles(p) + VectorCycles(p) +
                           tiles * (rest_ticks_ + 2 * t.gemm_fixed) +
                           p.tiles * w_.out_units * acc_beats_;
-    const Ticks input_beats =
-        (p.valid * w_.in_units * (w_.private_inputs ? w_.out_units : 1) * w_.unit_bytes * kCycle >>
-         t.bus_shift) +
-        w_.out_units * p.residual_beats;
+    const Ticks input_beats = p.input_beats * w_.in_units * (w_.private_inputs ? w_.out_units : 1) +
+                              w_.out_units * p.residual_beats;
     int64_t input_loads = w_.one_load ? 1 : w_.in_units;
     input_loads *= w_.private_inputs ? p.tiles * w_.out_units : p.tiles;
     if (w_.residual) input_loads += plane_ ? tiles : p.tiles * w_.out_units;
@@ -362,13 +362,24 @@ class Search {
                       w_.out_units * p.residual_beats + instructions * t.fetch_beats;
     const Ticks store = w_.out_units * p.store;
 
+    // The first step's loads of a full tile.
+    const int64_t own = w_.private_inputs ? tco : 1;
+    Ticks tile_load = 0;
+    if (!inputs_stay) {
+      tile_load = w_.one_load
+                      ? own * (t.load_inp + (tci * w_.unit_bytes << kCycleShift >> t.bus_shift))
+                      : own * tci * p.full_input;
+    }
+    if (!weights_stay && filter_ > 0) tile_load += t.load_wgt + tco * tci * filter_beats_;
+
     // What compute waits for. Between two tiles of a context its store; within a tile all loads but
     // the first step's, which came before.
     const int64_t full_vectors = tco * w_.out_blocks * p.full_filled;
     Ticks within, between;
     if (contexts == 1) {
       within = later_load;
-      between = std::max(store, first_load - rest - resets);
+      // All first loads but the first tile's, which is a full one.
+      between = std::max(store, first_load - tile_load - rest - resets);
     } else {
       // The loads of later steps begin after the first multiply and end before the last one.
       const int64_t least = odd > 0 ? odd : tci;
@@ -405,8 +416,12 @@ class Search {
     // The last tile's store is in the sums, and its successor is not.
     between = std::max<Ticks>(p.last_store, between);
     // The first multiply waits for its loads.
-    Ticks first = tco < w_.out_units || p.tiles > 1 ? 0 : first_load;
-    if (weights_stay) first = t.load_wgt + tco * w_.in_units * filter_beats_;
+    Ticks first = tile_load;
+    if (weights_stay) {
+      first += t.load_wgt + tco * w_.in_units * filter_beats_;
+    } else if (inputs_stay) {
+      first += w_.one_load ? t.load_inp : w_.in_units * p.full_input;
+    }
     const Ticks wait =
         std::max<Ticks>(0, first - contexts * (t.gemm_fixed + Cycles(full_vectors)) - t.load_uop);
     const Ticks busy = t.load_uop + compute + within + between + wait;
