@@ -1,0 +1,239 @@
+#include "hw/micro_ops.h"
+
+#include <algorithm>
+
+namespace rhnas::hw {
+namespace {
+
+constexpr int64_t kMaxLoop = 16383;  // 14 bits
+
+int CeilDiv(int a, int b) { return (a + b - 1) / b; }
+
+struct Limits {
+  int64_t acc, inp, wgt;
+};
+
+bool WithinLimits(const LoopStep& loop, const Limits& limits) {
+  if (loop.count == 1) return true;  // the factor is left 0
+  return loop.count <= kMaxLoop && loop.acc < limits.acc && loop.inp < limits.inp &&
+         loop.wgt < limits.wgt;
+}
+
+int64_t Unfolded(const LoopStep* loops, MultiplyLoop fold0, MultiplyLoop fold1) {
+  int64_t product = 1;
+  for (int i = 0; i < kLoops; ++i) {
+    if (i != fold0 && i != fold1) product *= loops[i].count;
+  }
+  return product;
+}
+
+// The kinds of column tiles: the borders of a window's map cut some.
+ColumnKinds Columns(const Work& work, const TileLayout& layout) {
+  ColumnKinds kinds;
+  const Cut cut = CutInto(work.cols, layout.tw);
+  const auto add = [&](int tile) {
+    const int out0 = tile * layout.tw;
+    const Span span = MakeSpan(layout.cols, out0, std::min(layout.tw, work.cols - out0));
+    if (kinds.Find(span.extent(), span.mids) >= 0) return;
+    if (kinds.count == ColumnKinds::kMost) {
+      kinds.ok = false;
+      return;
+    }
+    kinds.extent[kinds.count] = span.extent();
+    kinds.cols[kinds.count++] = span.mids;
+  };
+  if (!layout.window()) {
+    add(0);
+    if (cut.tail > 0) add(cut.full);
+  } else {
+    for (int t = 0; t < cut.tiles() && kinds.ok; ++t) add(t);
+  }
+  return kinds;
+}
+
+int64_t Multiplies(const Work& work, const Tiling& tiling, const TileLayout& layout,
+                   const MicroOpPlan& plan) {
+  const Cut rows = CutInto(work.rows, layout.th);
+  const int tail = work.in_units % tiling.tci;
+  const bool stationary = tiling.stationary != Stationary::kNone;
+  int64_t total = 0;
+  for (int row = 0; row < (plan.row_kinds && rows.tail > 0 ? 2 : 1); ++row) {
+    for (int col = 0; col < (plan.col_kinds ? plan.columns.count : 1); ++col) {
+      Span row_span = MakeSpan(layout.rows, 0, row == 0 ? layout.th : rows.tail);
+      if (layout.window()) row_span.mids = layout.mid_rows;
+      Span col_span;
+      col_span.mids = plan.columns.cols[col];
+      col_span.ins = plan.columns.extent[col];
+      LoopStep loops[kLoops];
+      const auto count = [&](int ins) {
+        MultiplyLoops(work, tiling, layout, row_span, col_span, tiling.tco, ins, loops);
+        return Unfolded(loops, plan.fold0, plan.fold1);
+      };
+      const int64_t full = count(tiling.tci);
+      if (stationary) {
+        total += full * (work.in_units / tiling.tci);
+        if (tail > 0) total += count(tail);
+      } else {
+        total += full;
+        if (tail > 0 && plan.step_kinds) total += count(tail);
+      }
+    }
+  }
+  return total * layout.halves;
+}
+
+void SetKinds(const Work& work, const Tiling& tiling, const LoopStep* loops, MicroOpPlan* plan) {
+  const auto folded = [&](MultiplyLoop loop) { return plan->fold0 == loop || plan->fold1 == loop; };
+  const auto inside = [&](MultiplyLoop loop) { return !folded(loop) && loops[loop].count > 1; };
+  plan->row_kinds = inside(kRows);
+  plan->col_kinds = inside(kCols) || inside(kRows) || inside(kTapRows);
+  plan->step_kinds = (inside(kOutUnits) && !work.constant_weights) ||
+                     (inside(kOutUnits) && inside(kInUnits));
+  (void)tiling;
+}
+
+int64_t AluMicroOps(const Work& work, const TileLayout& layout) {
+  int64_t sets = 1 + (work.bias ? 1 : 0);  // reset, immediates; bias
+  if (layout.window()) {
+    const TapVariants taps(layout, work.cols % layout.tw != 0);
+    ++sets;  // reset of the filled tile
+    if (taps.first_rows > 0) sets += int64_t{taps.first_rows} * taps.first_cols;
+    if (work.engine == Work::Engine::kAluDepthwise) {
+      if (taps.first_rows > 0) ++sets;
+      sets += int64_t{taps.src_rows} * taps.src_cols + work.taps() +
+              int64_t{taps.dst_rows} * taps.dst_cols * taps.tails;
+    } else {
+      sets += taps.tap_sets;
+    }
+  }
+  return sets * layout.vectors;
+}
+
+}  // namespace
+
+int ColumnKinds::Find(int in_extent, int mids) const {
+  for (int i = 0; i < count; ++i) {
+    if (extent[i] == in_extent && cols[i] == mids) return i;
+  }
+  return -1;
+}
+
+TileLayout::TileLayout(const Work& work, const Tiling& tiling)
+    : rows(RowShape(work)), cols(ColShape(work)), th(tiling.th), tw(tiling.tw) {
+  const int64_t vthreads = tiling.vthreads;
+  mid_rows = rows.MidTile(th);
+  mid_cols = cols.MidTile(tw);
+  in_unit = int64_t{rows.InTile(mid_rows)} * cols.InTile(mid_cols) * work.in_split;
+  out_unit = int64_t{th} * tw * work.out_split;
+  const bool has_window = work.engine != Work::Engine::kArray;
+  mid_unit = has_window ? int64_t{mid_rows} * mid_cols * work.out_split : 0;
+  filter = int64_t{work.pair_uops} * work.array_taps();
+  const bool inputs_stay = tiling.stationary == Stationary::kInputs;
+  const bool weights_stay = tiling.stationary == Stationary::kWeights;
+  halves = inputs_stay && vthreads == 2 ? 2 : 1;
+  steps = CeilDiv(work.in_units, tiling.tci);
+  int64_t units = work.private_inputs ? int64_t{tiling.tco} * tiling.tci : tiling.tci;
+  if (inputs_stay) units = work.in_units;
+  inp_context = units * in_unit;
+  inp = vthreads * inp_context;
+  if (work.constant_weights) {
+    wgt = work.pair_uops;
+    wgt_context = 0;
+  } else if (weights_stay) {
+    wgt = tiling.tco * work.in_units * filter;
+    wgt_context = 0;
+  } else {
+    wgt_context = int64_t{tiling.tco} * tiling.tci * filter;
+    wgt = vthreads * wgt_context;
+  }
+  const bool multiplies = work.engine == Work::Engine::kAluDepthwise;
+  mid_base = tiling.tco * out_unit;
+  scratch_base = mid_base + tiling.tco * mid_unit;
+  acc_context = scratch_base + (multiplies ? tiling.tco * out_unit : 0);
+  vectors = int64_t{tiling.tco} * work.out_blocks;
+  bias_unit = int64_t{work.out_blocks} * ((work.bias ? 1 : 0) + (multiplies ? work.alu_taps() : 0));
+  bias_base = vthreads * acc_context;
+  bias_context = tiling.tco * bias_unit;
+  acc = bias_base + vthreads * bias_context;
+  const bool pixels = work.rows > th || work.cols > tw;
+  const bool outputs = work.out_units > tiling.tco && !weights_stay;
+  contexts = vthreads == 2 && (pixels || outputs) ? 2 : 1;
+}
+
+void MultiplyLoops(const Work& work, const Tiling& tiling, const TileLayout& layout,
+                   const Span& row, const Span& col, int outs, int ins, LoopStep* loops) {
+  const bool constant = work.constant_weights;
+  const int64_t step_units = tiling.stationary == Stationary::kWeights ? work.in_units : ins;
+  const int64_t in_split = work.in_split, out_split = work.out_split;
+  const int64_t pitch = int64_t{col.extent()} * in_split;
+  const int stride = layout.rows.array_stride;
+  const int64_t pairs = work.pair_uops;
+  LoopStep& out = loops[kOutUnits];
+  out.count = outs;
+  out.acc = layout.window() ? layout.mid_unit : layout.out_unit;
+  out.inp = work.private_inputs ? tiling.tci * layout.in_unit : 0;
+  out.wgt = constant ? 0 : step_units * layout.filter;
+  loops[kInUnits] = {ins, 0, layout.in_unit, constant ? 0 : layout.filter};
+  const int64_t tap = constant ? 0 : pairs;
+  loops[kTapRows] = {layout.rows.array_taps, 0, pitch, layout.cols.array_taps * tap};
+  loops[kTapCols] = {layout.cols.array_taps, 0, in_split, tap};
+  loops[kPairs] = {pairs, out_split > 1 ? 1 : 0, in_split > 1 ? 1 : 0, 1};
+  const int64_t acc_pitch = (layout.window() ? layout.mid_cols : col.mids) * out_split;
+  loops[kRows] = {row.mids, acc_pitch, stride * pitch, 0};
+  loops[kCols] = {col.mids, out_split, stride * in_split, 0};
+}
+
+TapVariants::TapVariants(const TileLayout& layout, bool out_tail) {
+  // Along one axis a tap lies `source` pixels into the filled tile; where `missing` pixels of the
+  // window are cut off in front, the first output that has it moves on.
+  const auto axis = [](const AxisShape& shape, bool several, int* src, int* dst, int* first) {
+    const int uncut = several ? shape.alu_taps : std::max(1, shape.alu_taps - shape.alu_pad);
+    *dst = 1 + CeilDiv(shape.alu_pad, shape.alu_stride);
+    *src = std::max(uncut, shape.alu_pad > 0 ? std::min(shape.alu_stride, shape.mid) : 1);
+    *first = shape.CoveringTap() < 0 ? 0 : (several ? shape.alu_pad + 1 : 1);
+    return int64_t{uncut} + shape.alu_pad;
+  };
+  int64_t sets = axis(layout.rows, layout.rows.out > layout.th, &src_rows, &dst_rows, &first_rows);
+  sets *= axis(layout.cols, layout.cols.out > layout.tw, &src_cols, &dst_cols, &first_cols);
+  if (first_rows == 0 || first_cols == 0) first_rows = first_cols = 0;
+  tails = out_tail && dst_rows > 1 ? 2 : 1;
+  tap_sets = sets * tails;
+}
+
+MicroOpPlan PlanMicroOps(const Work& work, const Config& config, const Tiling& tiling,
+                         const TileLayout& layout, int64_t limit) {
+  MicroOpPlan plan;
+  plan.columns = Columns(work, layout);
+  const Limits limits = {
+      int64_t{1} << (config.log_acc_depth() - config.log_acc_factor_restrict),
+      int64_t{1} << (config.log_inp_depth() - config.log_inp_factor_restrict),
+      int64_t{1} << (config.log_wgt_depth() - config.log_wgt_factor_restrict)};
+  LoopStep loops[kLoops];
+  Span row = MakeSpan(layout.rows, 0, layout.th);
+  Span col = MakeSpan(layout.cols, 0, layout.tw);
+  row.mids = layout.mid_rows;
+  MultiplyLoops(work, tiling, layout, row, col, tiling.tco, tiling.tci, loops);
+  const int64_t alu = AluMicroOps(work, layout);
+  const auto attempt = [&](MultiplyLoop fold0, MultiplyLoop fold1) {
+    if (!WithinLimits(loops[fold0], limits) || !WithinLimits(loops[fold1], limits)) return;
+    MicroOpPlan other;
+    other.columns = plan.columns;
+    other.fold0 = fold0;
+    other.fold1 = fold1;
+    SetKinds(work, tiling, loops, &other);
+    if (other.col_kinds && !other.columns.ok) return;
+    other.total = layout.contexts * (Multiplies(work, tiling, layout, other) + alu);
+    other.ok = other.total <= limit;
+    if (plan.total == 0 || other.total < plan.total) plan = other;
+  };
+  attempt(kRows, kCols);
+  if (plan.ok || layout.window()) return plan;
+  for (int a = 0; a < kLoops; ++a) {
+    for (int b = a + 1; b < kLoops; ++b) {
+      attempt(static_cast<MultiplyLoop>(a), static_cast<MultiplyLoop>(b));
+    }
+  }
+  return plan;
+}
+
+}  // namespace rhnas::hw
