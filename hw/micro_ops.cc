@@ -96,14 +96,16 @@ int64_t AluMicroOps(const Work& work, const TileLayout& layout) {
   int64_t sets = 1 + (work.bias ? 1 : 0);  // reset, immediates; bias
   if (layout.window()) {
     const TapVariants taps(layout, work.cols % layout.tw != 0);
+    const auto both = [](int rows, int cols) { return int64_t{rows} * cols; };
     ++sets;  // reset of the filled tile
-    if (taps.first_rows > 0) sets += int64_t{taps.first_rows} * taps.first_cols;
+    if (taps.covered) sets += both(taps.rows.covering, taps.cols.covering);
     if (work.engine == Work::Engine::kAluDepthwise) {
-      if (taps.first_rows > 0) ++sets;
-      sets += int64_t{taps.src_rows} * taps.src_cols + work.taps() +
-              int64_t{taps.dst_rows} * taps.dst_cols * taps.tails;
+      sets += taps.covered ? 1 : 0;
+      sets += both(taps.rows.sources, taps.cols.sources);
+      sets += both(layout.rows.alu_taps, layout.cols.alu_taps);
+      sets += both(taps.rows.firsts, taps.cols.firsts) * taps.tails;
     } else {
-      sets += taps.tap_sets;
+      sets += both(taps.rows.pairs, taps.cols.pairs) * taps.tails;
     }
   }
   return sets * layout.vectors;
@@ -127,7 +129,7 @@ TileLayout::TileLayout(const Work& work, const Tiling& tiling)
   out_unit = int64_t{th} * tw * work.out_split;
   const bool has_window = work.engine != Work::Engine::kArray;
   mid_unit = has_window ? int64_t{mid_rows} * mid_cols * work.out_split : 0;
-  filter = int64_t{work.pair_uops} * work.array_taps();
+  filter = int64_t{work.pair_uops} * (int64_t{rows.array_taps} * cols.array_taps);
   const bool inputs_stay = tiling.stationary == Stationary::kInputs;
   const bool weights_stay = tiling.stationary == Stationary::kWeights;
   halves = inputs_stay && vthreads == 2 ? 2 : 1;
@@ -151,7 +153,7 @@ TileLayout::TileLayout(const Work& work, const Tiling& tiling)
   scratch_base = mid_base + tiling.tco * mid_unit;
   acc_context = scratch_base + (multiplies ? tiling.tco * out_unit : 0);
   vectors = int64_t{tiling.tco} * work.out_blocks;
-  bias_unit = int64_t{work.out_blocks} * ((work.bias ? 1 : 0) + (multiplies ? work.alu_taps() : 0));
+  bias_unit = int64_t{work.out_blocks} * ((work.bias ? 1 : 0) + (multiplies ? rows.alu_taps * cols.alu_taps : 0));
   bias_base = vthreads * acc_context;
   bias_context = tiling.tco * bias_unit;
   acc = bias_base + vthreads * bias_context;
@@ -183,21 +185,29 @@ void MultiplyLoops(const Work& work, const Tiling& tiling, const TileLayout& lay
   loops[kCols] = {col.mids, out_split, stride * in_split, 0};
 }
 
+TapSpan TapVariants::Axis::Pair(int index) const {
+  TapSpan tap;
+  const int missing = index - uncut + 1;
+  if (missing > 0) tap.first = CeilDiv(missing, stride);
+  tap.source = missing > 0 ? tap.first * stride - missing : index;
+  return tap;
+}
+
 TapVariants::TapVariants(const TileLayout& layout, bool out_tail) {
-  // Along one axis a tap lies `source` pixels into the filled tile; where `missing` pixels of the
-  // window are cut off in front, the first output that has it moves on.
-  const auto axis = [](const AxisShape& shape, bool several, int* src, int* dst, int* first) {
-    const int uncut = several ? shape.alu_taps : std::max(1, shape.alu_taps - shape.alu_pad);
-    *dst = 1 + CeilDiv(shape.alu_pad, shape.alu_stride);
-    *src = std::max(uncut, shape.alu_pad > 0 ? std::min(shape.alu_stride, shape.mid) : 1);
-    *first = shape.CoveringTap() < 0 ? 0 : (several ? shape.alu_pad + 1 : 1);
-    return int64_t{uncut} + shape.alu_pad;
+  const auto axis = [](const AxisShape& shape, bool several) {
+    Axis a;
+    a.stride = shape.alu_stride;
+    a.uncut = several ? shape.alu_taps : std::max(1, shape.alu_taps - shape.alu_pad);
+    a.pairs = a.uncut + shape.alu_pad;
+    a.firsts = 1 + CeilDiv(shape.alu_pad, shape.alu_stride);
+    a.sources = std::max(a.uncut, shape.alu_pad > 0 ? shape.alu_stride : 1);
+    a.covering = shape.CoveringTap() < 0 ? 0 : (several ? shape.alu_pad + 1 : 1);
+    return a;
   };
-  int64_t sets = axis(layout.rows, layout.rows.out > layout.th, &src_rows, &dst_rows, &first_rows);
-  sets *= axis(layout.cols, layout.cols.out > layout.tw, &src_cols, &dst_cols, &first_cols);
-  if (first_rows == 0 || first_cols == 0) first_rows = first_cols = 0;
-  tails = out_tail && dst_rows > 1 ? 2 : 1;
-  tap_sets = sets * tails;
+  rows = axis(layout.rows, layout.rows.out > layout.th);
+  cols = axis(layout.cols, layout.cols.out > layout.tw);
+  covered = rows.covering > 0 && cols.covering > 0;
+  tails = out_tail && rows.firsts > 1 ? 2 : 1;
 }
 
 MicroOpPlan PlanMicroOps(const Work& work, const Config& config, const Tiling& tiling,

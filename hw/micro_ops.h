@@ -67,14 +67,24 @@ struct MicroOpPlan {
 void MultiplyLoops(const Work& work, const Tiling& tiling, const TileLayout& layout,
                    const Span& row, const Span& col, int outs, int ins, LoopStep* loops);
 
-// Micro-ops of the windows on the ALU.
+// Micro-ops of a window on the ALU. Borders cut the first tiles: a tap then begins at a later output
+// pixel (`first`) and at another place in the filled tile (`source`).
 struct TapVariants {
   TapVariants(const TileLayout& layout, bool out_tail);
-  int src_rows, src_cols;      // places of a tap in the filled tile
-  int dst_rows, dst_cols;      // first output pixel of a cut tap
-  int first_rows, first_cols;  // places of the covering tap
-  int tails;                   // 2: the last column tile's rows are shorter
-  int64_t tap_sets;            // (first output, place) pairs
+  struct Axis {
+    int sources, firsts;  // 0 .. n - 1 come
+    int pairs;            // (first, source) that come: uncut first, then one each pixel missing
+    int uncut;
+    int covering;  // places of the covering tap; 0: there is none
+    int stride;
+    int PairIndex(const TapSpan& tap) const {
+      return tap.first == 0 ? tap.source : uncut + tap.first * stride - tap.source - 1;
+    }
+    TapSpan Pair(int index) const;
+  };
+  Axis rows, cols;
+  bool covered;  // some tap has all outputs
+  int tails;     // 2: the last column tile's rows are shorter
 };
 
 // False in `ok`: more than `limit` micro-ops, however they are folded.
