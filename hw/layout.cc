@@ -67,4 +67,9 @@ AverageScale ScaleOf(int64_t taps) {
   return scale;
 }
 
+int64_t AverageTaps(const Layer& layer) {
+  return layer.kind == LayerKind::kGlobalAvgPool ? int64_t{layer.h} * layer.w
+                                                 : int64_t{layer.r} * layer.s;
+}
+
 }  // namespace rhnas::hw

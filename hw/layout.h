@@ -39,5 +39,7 @@ struct AverageScale {
   int multiplier = 0, shift = 0;
 };
 AverageScale ScaleOf(int64_t taps);
+// Of an average pool.
+int64_t AverageTaps(const Layer& layer);
 
 }  // namespace rhnas::hw

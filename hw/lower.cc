@@ -607,6 +607,30 @@ bool CheckEncoding(const Program& program, std::string* why) {
   return true;
 }
 
+// The work of a layer in the form that the tiling asks for, and the tiling clipped to it.
+bool MakeTiledWork(const Layer& layer, const Config& config, const Tiling& asked, Work* work,
+                   Tiling* tiling, std::string* why) {
+  if (!MakeWork(layer, config, work, why)) return false;
+  const bool splits =
+      work->engine == Work::Engine::kArray && work->r > 1 && !work->constant_weights;
+  if ((asked.on_alu && !(layer.depthwise() && config.clp)) || (asked.split_rows && !splits)) {
+    return Fail(why, "layer " + layer.name + " with tiling " + asked.ToString() +
+                         ": it has no such form");
+  }
+  if (asked.on_alu) *work = OnAlu(*work);
+  if (asked.split_rows) *work = SplitRows(*work);
+  *tiling = asked;
+  for (int* size : {&tiling->th, &tiling->tw, &tiling->tco, &tiling->tci}) {
+    if (*size < 1) return Fail(why, "layer " + layer.name + ": tile sizes start at 1");
+  }
+  tiling->th = std::min(tiling->th, work->rows);
+  tiling->tw = std::min(tiling->tw, work->cols);
+  tiling->tco = std::min(tiling->tco, work->out_units);
+  tiling->tci = std::min(tiling->tci, work->in_units);
+  tiling->vthreads = tiling->vthreads >= 2 ? 2 : 1;
+  return true;
+}
+
 }  // namespace
 
 Config ConfigFor(const Config& config, Isa isa) {

@@ -13,6 +13,7 @@
 
 #include "hw/cost.h"
 #include "hw/layout.h"
+#include "hw/operands.h"
 #include "hw/program.h"
 #include "hw/work.h"
 
@@ -42,13 +43,8 @@ Config ConfigFor(const Config& config, Isa isa);
 bool Lower(const Layer& layer, const Config& config, const Tiling& tiling,
            const LowerOptions& options, LoweredProgram* lowered, std::string* why);
 
-// A layer's operands as networks hold them: maps NCHW, filter KCRS (C of one group), dense K x C.
-// Empty where the layer has none; an empty bias is zeros.
-struct Operands {
-  std::vector<int8_t> input, residual, filter;
-  std::vector<int32_t> bias;
-};
-// False: an operand has another size than the layer's.
+// The regions' contents for the program. False: an operand has another size than the layer's (an
+// empty bias is zeros).
 bool PackOperands(const LoweredProgram& lowered, const Operands& operands, DramImage* image,
                   std::string* why);
 // NCHW.

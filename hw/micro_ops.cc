@@ -9,11 +9,11 @@ constexpr int64_t kMaxLoop = 16383;  // 14 bits
 
 int CeilDiv(int a, int b) { return (a + b - 1) / b; }
 
-struct Limits {
+struct FactorLimits {
   int64_t acc, inp, wgt;
 };
 
-bool WithinLimits(const LoopStep& loop, const Limits& limits) {
+bool WithinLimits(const LoopStep& loop, const FactorLimits& limits) {
   if (loop.count == 1) return true;  // the factor is left 0
   return loop.count <= kMaxLoop && loop.acc < limits.acc && loop.inp < limits.inp &&
          loop.wgt < limits.wgt;
@@ -214,7 +214,7 @@ MicroOpPlan PlanMicroOps(const Work& work, const Config& config, const Tiling& t
                          const TileLayout& layout, int64_t limit) {
   MicroOpPlan plan;
   plan.columns = Columns(work, layout);
-  const Limits limits = {
+  const FactorLimits limits = {
       int64_t{1} << (config.log_acc_depth() - config.log_acc_factor_restrict),
       int64_t{1} << (config.log_inp_depth() - config.log_inp_factor_restrict),
       int64_t{1} << (config.log_wgt_depth() - config.log_wgt_factor_restrict)};

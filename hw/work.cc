@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "hw/layout.h"
+
 namespace rhnas::hw {
 namespace {
 
@@ -101,6 +103,11 @@ bool Describe(const Layer& layer, const Config& config, Work* work, std::string*
       work->in_cols = layer.w + 2 * layer.pad;
     }
   };
+  // Windows on the ALU take only the pixels inside, from any map.
+  const auto without_border = [&] {
+    work->col_pad = work->pad;
+    work->in_cols = layer.w;
+  };
   // Feature maps that are copied or summed unit by unit.
   const auto diagonal = [&](int channels, int units_in) {
     work->out_units = CeilDiv(channels, unit);
@@ -150,6 +157,7 @@ bool Describe(const Layer& layer, const Config& config, Work* work, std::string*
     case LayerKind::kMaxPool:
       window();
       diagonal(layer.c, 1);
+      without_border();
       work->engine = Work::Engine::kAluMaxPool;
       *work = WindowAlone(*work);
       work->immediate_ops = 0;  // 8-bit in, 8-bit out
@@ -157,16 +165,19 @@ bool Describe(const Layer& layer, const Config& config, Work* work, std::string*
     case LayerKind::kAvgPool:
       window();
       diagonal(layer.c, 1);
+      work->immediate_ops = config.clp ? 2 : 3;
       return true;
     case LayerKind::kGlobalAvgPool: {
       // Every pixel is an input unit of a single output pixel: the sum splits at any point.
       diagonal(layer.c, layer.h * layer.w);
       work->rows = work->cols = work->in_rows = work->in_cols = 1;
       work->one_load = true;
+      work->immediate_ops = config.clp ? 2 : 3;
       return true;
     }
     case LayerKind::kAdd:
       diagonal(layer.c, 2);
+      work->immediate_ops -= 1;  // no shift
       return true;
     case LayerKind::kConcat:
       diagonal(layer.c, 1);
@@ -174,7 +185,7 @@ bool Describe(const Layer& layer, const Config& config, Work* work, std::string*
       return true;
     case LayerKind::kShuffle: {
       // Output channel j is input channel (j mod g) * (c / g) + j / g: a unit draws from g places.
-      diagonal(layer.c, std::min(CeilDiv(layer.c, unit), std::max(1, layer.groups)));
+      diagonal(layer.c, ShuffleUnits(layer.c, std::max(1, layer.groups), unit));
       work->pair_uops = out_split * in_split;
       work->constant_weights = false;
       work->immediate_ops = 0;
@@ -198,6 +209,8 @@ bool MakeWork(const Layer& layer, const Config& config, Work* work, std::string*
 Work OnAlu(const Work& depthwise) {
   Work work = WindowAlone(depthwise);
   work.engine = Work::Engine::kAluDepthwise;
+  if (work.col_pad != work.pad) work.in_cols -= 2 * work.pad;
+  work.col_pad = work.pad;  // no border: only pixels inside the map are taken
   work.constant_weights = true;  // the identity; the filter comes as accumulator vectors
   return work;
 }
