@@ -34,7 +34,7 @@ int ShuffleUnits(int channels, int groups, int unit) {
   return most;
 }
 
-std::vector<int> SourceUnits(const Layer& layer, const Work& work, int unit, int out) {
+std::vector<int> SourceUnits(const Layer& layer, int in_units, int unit, int out) {
   std::vector<int> units;
   const int total = (layer.c + unit - 1) / unit;
   if (layer.kind == LayerKind::kShuffle) {
@@ -45,11 +45,11 @@ std::vector<int> SourceUnits(const Layer& layer, const Work& work, int unit, int
     const int per_in = layer.c / layer.groups;
     const int per_out = layer.k / layer.groups;
     const int first = out * unit / per_out * per_in / unit;
-    for (int i = 0; i < work.in_units; ++i) {
-      units.push_back(std::min(first, total - work.in_units) + i);
+    for (int i = 0; i < in_units; ++i) {
+      units.push_back(std::min(first, total - in_units) + i);
     }
   }
-  for (int u = 0; static_cast<int>(units.size()) < work.in_units; ++u) {
+  for (int u = 0; static_cast<int>(units.size()) < in_units; ++u) {
     if (std::find(units.begin(), units.end(), u) == units.end()) units.push_back(u);
   }
   return units;

@@ -1,9 +1,10 @@
 // How a layer's operands lie in DRAM, and which channels a unit of its output draws from.
 //
 // Feature maps: [image / BATCH][channel / unit][row][column][unit / block][BATCH][block], unit and
-// block as in work.h. Weights: [output unit][input unit][tap row][tap column][block pair][BLOCK_OUT]
-// [BLOCK_IN]. Per-channel accumulators: [output unit][slot][block][BATCH][BLOCK_OUT], slots: the
-// bias, then the filter's taps where the ALU multiplies.
+// block as in work.h. Weights: [output unit][input unit][tap row][tap column][block
+// pair][BLOCK_OUT] [BLOCK_IN]. Per-channel accumulators: [output
+// unit][slot][block][BATCH][BLOCK_OUT], slots: the bias, then the filter's taps where the ALU
+// multiplies.
 #pragma once
 
 #include <cstdint>
@@ -29,10 +30,10 @@ struct MapLayout {
 
 // Most units that a channel shuffle draws one unit of its output from.
 int ShuffleUnits(int channels, int groups, int unit);
-// The input unit that the program loads as number `i` of output unit `out`'s own; work.in_units of
-// them. Where fewer hold what the unit needs, others fill up and their weights are zero.
-// REQUIRES: a grouped convolution or a shuffle with private inputs.
-std::vector<int> SourceUnits(const Layer& layer, const Work& work, int unit, int out);
+// The `in_units` input units that a program loads for output unit `out`, where each has its own.
+// Where fewer hold what the unit needs, others fill up and their weights are zero.
+// REQUIRES: a grouped convolution or a shuffle.
+std::vector<int> SourceUnits(const Layer& layer, int in_units, int unit, int out);
 
 // An average of `taps` numbers: sum * multiplier >> shift. 0: too many to be written so.
 struct AverageScale {

@@ -49,8 +49,9 @@ class Generator {
     const int unit = work_.unit_bytes / config.batch();
     if (layer_.kind == LayerKind::kShuffle ||
         (layer_.kind == LayerKind::kConv && work_.private_inputs && !layer_.depthwise())) {
+      source_count_ = work_.in_units / split_taps();
       for (int o = 0; o < work_.out_units; ++o) {
-        for (const int u : SourceUnits(layer_, work_, unit, o)) sources_.push_back(u);
+        for (const int u : SourceUnits(layer_, source_count_, unit, o)) sources_.push_back(u);
       }
     }
     zeros_ = lowered_.input.elements() + lowered_.residual.elements();
@@ -63,6 +64,7 @@ class Generator {
     if (work_.constant_weights) {
       Transfer(Opcode::kLoad, MemoryId::kWgt, 0, 0, 1, work_.pair_uops);
     }
+    if (work_.out_blocks < work_.out_split) ClearPadding();
     for (copy_ = 0; copy_ < work_.copies; ++copy_) {
       if (!Nest()) return false;
     }
@@ -76,6 +78,8 @@ class Generator {
 
  private:
   int64_t size() const { return static_cast<int64_t>(program_.instructions.size()); }
+  // Input units that one in DRAM is loaded as: one, or one a kernel row.
+  int split_taps() const { return tiling_.split_rows ? layer_.r : 1; }
 
   Instruction& Add(Opcode op) {
     program_.instructions.emplace_back();
@@ -135,8 +139,8 @@ class Generator {
     const bool pair_cols = two && !pair_outs && cols_.tiles() > 1;
     const bool pair_rows = two && !pair_outs && !pair_cols;
     Steps steps[3];  // by Axis
-    steps[static_cast<size_t>(Axis::kRows)] = MakeSteps(
-        rows_.tiles(), static_cast<int>(work_.batches), pair_rows);
+    steps[static_cast<size_t>(Axis::kRows)] =
+        MakeSteps(rows_.tiles(), static_cast<int>(work_.batches), pair_rows);
     steps[static_cast<size_t>(Axis::kCols)] = MakeSteps(cols_.tiles(), 1, pair_cols);
     steps[static_cast<size_t>(Axis::kOutputs)] = MakeSteps(outs_.tiles(), 1, pair_outs);
     constexpr Axis kOrders[3][3] = {{Axis::kRows, Axis::kOutputs, Axis::kCols},
@@ -198,14 +202,14 @@ class Generator {
     Tile& tile = tile_[c];
     tile.at = at;
     tile.row = RowSpan(at, 0);
-    tile.col = MakeSpan(layout_.cols, at.col * tiling_.tw,
-                        at.col < cols_.full ? tiling_.tw : cols_.tail);
+    tile.col =
+        MakeSpan(layout_.cols, at.col * tiling_.tw, at.col < cols_.full ? tiling_.tw : cols_.tail);
     tile.outs = at.out < outs_.full ? tiling_.tco : outs_.tail;
   }
 
   Span RowSpan(const TileRef& at, int tap) const {
-    return MakeSpan(layout_.rows, at.row * tiling_.th, at.row < rows_.full ? tiling_.th : rows_.tail,
-                    tap);
+    return MakeSpan(layout_.rows, at.row * tiling_.th,
+                    at.row < rows_.full ? tiling_.th : rows_.tail, tap);
   }
 
   // Accumulators an instruction walks: rows `pitch` apart, columns out_split.
@@ -279,6 +283,24 @@ class Generator {
     Reset(&tile, Outputs(tile), uops_.immediate(c), pop);
   }
 
+  // Blocks of padding channels are stored and never computed: they are 0 once.
+  void ClearPadding() {
+    for (int c = 0; c < layout_.contexts; ++c) {
+      Tile all;
+      const Walk walk = {layout_.th, layout_.tw * work_.out_split,
+                         int64_t{layout_.tw} * work_.out_split};
+      const auto single = [&](Instruction& in) {
+        in.acc_1 = 1;
+        in.inp_1 = in.use_imm ? 1 : 0;
+        in.uop_end = in.uop_begin + 1;
+      };
+      Reset(&all, walk, uops_.immediate(c), false);
+      single(At(size() - 1));
+      Immediate(&all, AluOp::kAdd, 0, walk, uops_.immediate(c));
+      single(At(size() - 1));
+    }
+  }
+
   // --- One step: loads, multiply ---
 
   void Step(int c, int step) {
@@ -349,21 +371,16 @@ class Generator {
         continue;
       }
       for (int i = 0; i < count; ++i) {
-        const int number = first + i;
-        int64_t unit = number;
+        const int number = (first + i) / split_taps();
+        const Span rows =
+            tiling_.split_rows ? RowSpan(tile.at, (first + i) % split_taps()) : tile.row;
         const MapLayout* from = &map;
-        Span rows = tile.row;
+        int64_t unit = number + copy_ * (map.units / work_.copies);
         if (!sources_.empty()) {
-          unit = sources_[static_cast<size_t>(out * work_.in_units + number)];
+          unit = sources_[static_cast<size_t>(out * source_count_ + number)];
         } else if (work_.private_inputs) {
           unit = out;
           if (number == 1) from = &lowered_.residual;
-        } else {
-          if (tiling_.split_rows) {
-            unit = number / layer_.r;
-            rows = RowSpan(tile.at, number % layer_.r);
-          }
-          unit += copy_ * (map.units / work_.copies);
         }
         const bool pop = Take(&used_, token, MemoryId::kInp);
         LoadWindow(*from, image, unit, rows, tile.col, place + i * layout_.in_unit).pop_next = pop;
@@ -417,6 +434,12 @@ class Generator {
     for (const auto& op : epilogue_) {
       Immediate(&tile, op.first, op.second, walk, uops_.immediate(c));
     }
+    // Stores take these tokens in order: a tile without ALU must not post before the one in front.
+    if (tile.last_compute < last_post_) {
+      tile.last_compute = size();
+      Transfer(Opcode::kLoad, MemoryId::kUop, 0, 0, 1, 0);
+    }
+    last_post_ = tile.last_compute;
     At(tile.last_compute).push_next = true;
     Store(c, tile, out);
   }
@@ -506,7 +529,9 @@ class Generator {
   const Encoding encoding_;
   const MicroOpSet uops_;
   const Cut outs_, rows_, cols_;
-  std::vector<int> sources_;  // input units of each output unit, where they are not its own
+  // Input units of each output unit, `source_count_` each, where they are not simply its own.
+  std::vector<int> sources_;
+  int source_count_ = 0;
   std::vector<std::pair<AluOp, int>> epilogue_;
   int64_t zeros_ = 0, zero_elements_ = 0;
   int64_t copy_ = 0;
@@ -516,13 +541,14 @@ class Generator {
   int64_t input_token_[2] = {0, 0}, weight_token_[2] = {0, 0}, store_token_[2] = {0, 0};
   bool load_weights_ = false, load_inputs_ = false;  // the resident operand comes next
   int half_ = 1;
+  int64_t last_post_ = 0;  // the instruction that posted the last token to the stores
 };
 
 std::string MapText(const char* name, const MapLayout& map, const Config& config, int block) {
-  return std::string(name) + " [" + std::to_string(map.batches) + "][" +
-         std::to_string(map.units) + "][" + std::to_string(map.rows) + "][" +
-         std::to_string(map.cols) + "][" + std::to_string(map.split) + "][" +
-         std::to_string(config.batch()) + "][" + std::to_string(block) + "]";
+  return std::string(name) + " [" + std::to_string(map.batches) + "][" + std::to_string(map.units) +
+         "][" + std::to_string(map.rows) + "][" + std::to_string(map.cols) + "][" +
+         std::to_string(map.split) + "][" + std::to_string(config.batch()) + "][" +
+         std::to_string(block) + "]";
 }
 
 void PlaceMaps(const Config& config, LoweredProgram* lowered) {
@@ -585,8 +611,8 @@ void PlaceTensors(const TileLayout& layout, int64_t zeros, LoweredProgram* lower
                   std::to_string(layout.cols.array_taps) + "][" + std::to_string(work.pair_uops) +
                   "][" + std::to_string(out) + "][" + std::to_string(in) + "]");
   place("bias", MemoryId::kAcc, units * layout.bias_unit,
-        "[unit][bias, taps of the filter][block][batch][channel] [" + std::to_string(units) +
-            "][" + std::to_string(layout.bias_unit / std::max(1, work.out_blocks)) + "][" +
+        "[unit][bias, taps of the filter][block][batch][channel] [" + std::to_string(units) + "][" +
+            std::to_string(layout.bias_unit / std::max(1, work.out_blocks)) + "][" +
             std::to_string(work.out_blocks) + "][" + std::to_string(config.batch()) + "][" +
             std::to_string(out) + "]");
   place("output", MemoryId::kOut, lowered->output.elements(),
@@ -614,8 +640,8 @@ bool MakeTiledWork(const Layer& layer, const Config& config, const Tiling& asked
   const bool splits =
       work->engine == Work::Engine::kArray && work->r > 1 && !work->constant_weights;
   if ((asked.on_alu && !(layer.depthwise() && config.clp)) || (asked.split_rows && !splits)) {
-    return Fail(why, "layer " + layer.name + " with tiling " + asked.ToString() +
-                         ": it has no such form");
+    return Fail(
+        why, "layer " + layer.name + " with tiling " + asked.ToString() + ": it has no such form");
   }
   if (asked.on_alu) *work = OnAlu(*work);
   if (asked.split_rows) *work = SplitRows(*work);

@@ -5,32 +5,34 @@ namespace {
 
 int CeilDiv(int a, int b) { return (a + b - 1) / b; }
 
-AxisShape Shape(const Work& work, int out, int in, int taps, int pad) {
-  AxisShape axis;
-  axis.out = out;
-  axis.in = in;
-  if (work.engine == Work::Engine::kArray) {
-    axis.mid = out;
-    axis.array_taps = taps;
-    axis.array_stride = work.stride;
-    axis.array_pad = pad;
-  } else {
-    axis.mid = in;
-    axis.alu_taps = taps;
-    axis.alu_stride = work.stride;
-    axis.alu_pad = pad;
-  }
-  return axis;
-}
-
 }  // namespace
 
 AxisShape RowShape(const Work& work) {
-  return Shape(work, work.rows, work.in_rows, work.r, work.pad);
+  AxisShape axis;
+  axis.out = work.rows;
+  axis.mid = work.filled_rows;
+  axis.in = work.in_rows;
+  axis.array_taps = work.r;
+  axis.array_stride = work.stride;
+  axis.array_pad = work.pad;
+  axis.alu_taps = work.alu.r;
+  axis.alu_stride = work.alu.stride;
+  axis.alu_pad = work.alu.pad;
+  return axis;
 }
 
 AxisShape ColShape(const Work& work) {
-  return Shape(work, work.cols, work.in_cols, work.s, work.col_pad);
+  AxisShape axis;
+  axis.out = work.cols;
+  axis.mid = work.filled_cols;
+  axis.in = work.in_cols;
+  axis.array_taps = work.s;
+  axis.array_stride = work.stride;
+  axis.array_pad = work.col_pad;
+  axis.alu_taps = work.alu.s;
+  axis.alu_stride = work.alu.stride;
+  axis.alu_pad = work.alu.pad;
+  return axis;
 }
 
 Span MakeSpan(const AxisShape& axis, int out0, int outs, int tap) {
@@ -39,8 +41,9 @@ Span MakeSpan(const AxisShape& axis, int out0, int outs, int tap) {
   span.outs = outs;
   const int first = out0 * axis.alu_stride - axis.alu_pad;
   const int end = first + (outs - 1) * axis.alu_stride + axis.alu_taps;
-  span.mid0 = std::max(first, 0);
-  span.mids = std::min(end, axis.mid) - span.mid0;
+  // Where no tap is inside (a window smaller than its padding), one pixel that none takes.
+  span.mid0 = std::min(std::max(first, 0), axis.mid - 1);
+  span.mids = std::max(1, std::min(end, axis.mid) - span.mid0);
   span.cut = span.mid0 - first;
   const int begin = span.mid0 * axis.array_stride - axis.array_pad + tap;
   const int stop = begin + axis.InTile(span.mids);

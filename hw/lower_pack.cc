@@ -50,8 +50,7 @@ void PackMap(const MapLayout& map, const Config& config, int images, int channel
 // The weight between two channels, whatever the kind; channels count within their copy.
 class Weights {
  public:
-  Weights(const Layer& layer, const std::vector<int8_t>& filter)
-      : layer_(layer), filter_(filter) {
+  Weights(const Layer& layer, const std::vector<int8_t>& filter) : layer_(layer), filter_(filter) {
     if (layer.kind == LayerKind::kAvgPool || layer.kind == LayerKind::kGlobalAvgPool) {
       constant_ = static_cast<int8_t>(ScaleOf(AverageTaps(layer)).multiplier);
     }
@@ -103,6 +102,7 @@ void PackWeights(const LoweredProgram& lowered, const Weights& weights,
   const int in = config.block_in(), out = config.block_out();
   const int unit = std::max(in, out);
   const bool split_rows = lowered.tiling.split_rows;
+  const int split = split_rows ? layer.r : 1;
   const bool lists = work.private_inputs && !layer.depthwise();
   const int tap_rows = work.r, tap_cols = work.s;
   // Channels of an aligned group begin at a unit.
@@ -112,10 +112,10 @@ void PackWeights(const LoweredProgram& lowered, const Weights& weights,
   for (int64_t copy = 0; copy < work.copies; ++copy) {
     for (int o = 0; o < work.out_units; ++o) {
       const std::vector<int> sources =
-          lists ? SourceUnits(layer, work, unit, o) : std::vector<int>();
+          lists ? SourceUnits(layer, work.in_units / split, unit, o) : std::vector<int>();
       for (int i = 0; i < work.in_units; ++i) {
-        int source = split_rows ? i / layer.r : i;
-        if (lists) source = sources[At(i)];
+        int source = i / split;
+        if (lists) source = sources[At(source)];
         if (layer.depthwise()) source = o;
         for (int row = 0; row < tap_rows; ++row) {
           for (int col = 0; col < tap_cols; ++col) {
@@ -127,10 +127,9 @@ void PackWeights(const LoweredProgram& lowered, const Weights& weights,
                 for (int b = 0; b < in; ++b, ++at) {
                   const int64_t c = int64_t{source} * unit + in_block * in + b;
                   if (work.copies > 1 && (k >= out_copy || c >= in_copy)) continue;
-                  (*region)[At(at)] = static_cast<uint8_t>(
-                      weights(static_cast<int>(copy * out_copy + k),
-                              static_cast<int>(copy * in_copy + c),
-                              split_rows ? i % layer.r : row, col));
+                  (*region)[At(at)] = static_cast<uint8_t>(weights(
+                      static_cast<int>(copy * out_copy + k), static_cast<int>(copy * in_copy + c),
+                      split_rows ? i % split : row, col));
                 }
               }
             }
@@ -191,12 +190,10 @@ bool PackOperands(const LoweredProgram& lowered, const Operands& operands, DramI
   if (!CheckSize("input", operands.input.size(), sizes.input, why) ||
       !CheckSize("residual", operands.residual.size(), sizes.residual, why) ||
       !CheckSize("filter", weights.filter.size(), sizes.filter[0], why) ||
-      (!weights.bias.empty() &&
-       !CheckSize("bias", weights.bias.size(), sizes.bias[0], why))) {
+      (!weights.bias.empty() && !CheckSize("bias", weights.bias.size(), sizes.bias[0], why))) {
     return false;
   }
-  for (const MemoryId memory :
-       {MemoryId::kWgt, MemoryId::kInp, MemoryId::kAcc, MemoryId::kOut}) {
+  for (const MemoryId memory : {MemoryId::kWgt, MemoryId::kInp, MemoryId::kAcc, MemoryId::kOut}) {
     image->region[static_cast<size_t>(memory)].assign(
         At(program.region(memory) * ElementBytes(program.config, memory)), 0);
   }

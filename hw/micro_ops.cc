@@ -87,8 +87,8 @@ void SetKinds(const Work& work, const Tiling& tiling, const LoopStep* loops, Mic
   const auto inside = [&](MultiplyLoop loop) { return !folded(loop) && loops[loop].count > 1; };
   plan->row_kinds = inside(kRows);
   plan->col_kinds = inside(kCols) || inside(kRows) || inside(kTapRows);
-  plan->step_kinds = (inside(kOutUnits) && !work.constant_weights) ||
-                     (inside(kOutUnits) && inside(kInUnits));
+  plan->step_kinds =
+      (inside(kOutUnits) && !work.constant_weights) || (inside(kOutUnits) && inside(kInUnits));
   (void)tiling;
 }
 
@@ -153,7 +153,8 @@ TileLayout::TileLayout(const Work& work, const Tiling& tiling)
   scratch_base = mid_base + tiling.tco * mid_unit;
   acc_context = scratch_base + (multiplies ? tiling.tco * out_unit : 0);
   vectors = int64_t{tiling.tco} * work.out_blocks;
-  bias_unit = int64_t{work.out_blocks} * ((work.bias ? 1 : 0) + (multiplies ? rows.alu_taps * cols.alu_taps : 0));
+  bias_unit = int64_t{work.out_blocks} *
+              ((work.bias ? 1 : 0) + (multiplies ? rows.alu_taps * cols.alu_taps : 0));
   bias_base = vthreads * acc_context;
   bias_context = tiling.tco * bias_unit;
   acc = bias_base + vthreads * bias_context;

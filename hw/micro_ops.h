@@ -27,20 +27,20 @@ struct LoopStep {
 struct TileLayout {
   TileLayout(const Work& work, const Tiling& tiling);
   AxisShape rows, cols;
-  int th, tw;                 // outputs of a full tile
-  int mid_rows, mid_cols;     // pixels that the array fills of a full tile
-  int64_t in_unit;            // of one input unit of a full tile
-  int64_t out_unit;           // accumulators of one output unit
-  int64_t mid_unit;           // of a filled unit; 0: the array fills the output
-  int64_t filter;             // weight tensors of a pair of units
+  int th, tw;              // outputs of a full tile
+  int mid_rows, mid_cols;  // pixels that the array fills of a full tile
+  int64_t in_unit;         // of one input unit of a full tile
+  int64_t out_unit;        // accumulators of one output unit
+  int64_t mid_unit;        // of a filled unit; 0: the array fills the output
+  int64_t filter;          // weight tensors of a pair of units
   int64_t inp_context, acc_context, wgt_context;
   int64_t mid_base, scratch_base;  // within the context's accumulators
-  int64_t vectors;            // micro-ops of an instruction over a full output tile
-  int64_t inp, wgt, acc;      // all of it, contexts included
+  int64_t vectors;                 // micro-ops of an instruction over a full output tile
+  int64_t inp, wgt, acc;           // all of it, contexts included
   int64_t bias_base, bias_context, bias_unit;
-  int contexts;               // that ever have a tile
-  int halves;                 // copies of the resident inputs
-  int steps;                  // over input units
+  int contexts;  // that ever have a tile
+  int halves;    // copies of the resident inputs
+  int steps;     // over input units
   bool window() const { return mid_unit > 0; }
 };
 
@@ -67,8 +67,8 @@ struct MicroOpPlan {
 void MultiplyLoops(const Work& work, const Tiling& tiling, const TileLayout& layout,
                    const Span& row, const Span& col, int outs, int ins, LoopStep* loops);
 
-// Micro-ops of a window on the ALU. Borders cut the first tiles: a tap then begins at a later output
-// pixel (`first`) and at another place in the filled tile (`source`).
+// Micro-ops of a window on the ALU. Borders cut the first tiles: a tap then begins at a later
+// output pixel (`first`) and at another place in the filled tile (`source`).
 struct TapVariants {
   TapVariants(const TileLayout& layout, bool out_tail);
   struct Axis {

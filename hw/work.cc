@@ -103,11 +103,6 @@ bool Describe(const Layer& layer, const Config& config, Work* work, std::string*
       work->in_cols = layer.w + 2 * layer.pad;
     }
   };
-  // Windows on the ALU take only the pixels inside, from any map.
-  const auto without_border = [&] {
-    work->col_pad = work->pad;
-    work->in_cols = layer.w;
-  };
   // Feature maps that are copied or summed unit by unit.
   const auto diagonal = [&](int channels, int units_in) {
     work->out_units = CeilDiv(channels, unit);
@@ -157,7 +152,6 @@ bool Describe(const Layer& layer, const Config& config, Work* work, std::string*
     case LayerKind::kMaxPool:
       window();
       diagonal(layer.c, 1);
-      without_border();
       work->engine = Work::Engine::kAluMaxPool;
       *work = WindowAlone(*work);
       work->immediate_ops = 0;  // 8-bit in, 8-bit out
@@ -209,8 +203,6 @@ bool MakeWork(const Layer& layer, const Config& config, Work* work, std::string*
 Work OnAlu(const Work& depthwise) {
   Work work = WindowAlone(depthwise);
   work.engine = Work::Engine::kAluDepthwise;
-  if (work.col_pad != work.pad) work.in_cols -= 2 * work.pad;
-  work.col_pad = work.pad;  // no border: only pixels inside the map are taken
   work.constant_weights = true;  // the identity; the filter comes as accumulator vectors
   return work;
 }
