@@ -60,7 +60,7 @@ COLD = nn/blocks nn/data nn/data_files nn/data_folder nn/genotype nn/layer_shape
   nn/space_catalogue nn/space_layers nn/supernet nn/text nn/train \
   hw/accelerator hw/config hw/config_json hw/config_presets hw/json hw/layer_table \
   hw/layer_table_write hw/layer_text hw/listing hw/mapped_file hw/node_scaling hw/number \
-  hw/operands hw/parse_layer hw/program_file hw/reference \
+  hw/layer_file hw/operands hw/parse_layer hw/program_file hw/reference \
   hw/systolic_accelerator hw/systolic_config hw/systolic_validity \
   hw/sram_sweep hw/tables hw/tables_builtin hw/vta_accelerator rl/agent
 ifeq ($(OPT),-O2)

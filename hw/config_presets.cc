@@ -80,6 +80,17 @@ Config FromPreset(const Preset& preset) {
   return config;
 }
 
+// What apache/tvm-vta @d4a15f6 generates by default: the DE10 shell's bursts of 16 beats, 2048
+// micro-ops, no CLP.
+constexpr char kMeasuredRtl[] = "rtl";
+Config MeasuredRtl() {
+  Config config;
+  config.dpi_len_bits = 4;
+  config.log_uop_buff = 13;
+  config.clp = false;
+  return config;
+}
+
 // Far beyond any configuration file; stops a path such as a data set from filling the memory.
 constexpr size_t kMaxFileBytes = 1 << 20;
 
@@ -113,6 +124,7 @@ Result<Config> FindConfig(const std::string& name_or_path) {
   for (const Preset& preset : kPresets) {
     if (name_or_path == preset.name) return FromPreset(preset);
   }
+  if (name_or_path == kMeasuredRtl) return MeasuredRtl();
   std::string text;
   switch (ReadFile(name_or_path, &text)) {
     case ReadOutcome::kRead:
@@ -131,7 +143,7 @@ Result<Config> FindConfig(const std::string& name_or_path) {
   if (!near.empty()) message += ", did you mean \"" + near + "\"?";
   message += "; published configurations:";
   for (const std::string& name : names) message += " " + name;
-  return Error{message};
+  return Error{message + "; rtl: what the stock hardware's sources generate"};
 }
 
 }  // namespace rhnas::hw

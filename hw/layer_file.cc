@@ -54,14 +54,15 @@ enum Column {
   kSplitRows,
   kLatency,
   kModel,
+  kCount,
   kCycles,
   kColumns
 };
 constexpr const char* kNames[kColumns] = {
-    "id",         "kind",   "batch",      "c_in",        "c_out",     "height",
-    "width",      "kernel", "stride",     "pad",         "groups",    "bias",
-    "relu",       "tile_h", "tile_w",     "tile_co",     "tile_ci",   "vthreads",
-    "loop_order", "on_alu", "split_rows", "mem_latency", "mem_model", "cycles"};
+    "id",          "kind",      "batch",   "c_in",     "c_out",      "height", "width",
+    "kernel",      "stride",    "pad",     "groups",   "bias",       "relu",   "tile_h",
+    "tile_w",      "tile_co",   "tile_ci", "vthreads", "loop_order", "on_alu", "split_rows",
+    "mem_latency", "mem_model", "count",   "cycles"};
 
 std::vector<std::string> Split(const std::string& line) {
   std::vector<std::string> cells(1);
@@ -201,9 +202,17 @@ void ReadTiling(Row* row, LayerRow* out) {
 bool ReadHeader(const std::vector<std::string>& cells, int* where, LayerFile* file,
                 std::string* why) {
   std::fill(where, where + kColumns, -1);
+  std::string names[kColumns];
+  std::copy(std::begin(kNames), std::end(kNames), names);
   for (size_t i = 0; i < cells.size(); ++i) {
     const auto found = std::find(std::begin(kNames), std::end(kNames), cells[i]);
     if (found == std::end(kNames)) {
+      // A column that is missing, and one that is nearly called so, is a slip of the pen.
+      const std::string near = Nearest(cells[i], names, kColumns);
+      if (!near.empty() && std::find(cells.begin(), cells.end(), near) == cells.end()) {
+        *why = "no column is called \"" + cells[i] + "\", did you mean \"" + near + "\"?";
+        return false;
+      }
       file->ignored.push_back(cells[i]);
       continue;
     }
@@ -216,8 +225,6 @@ bool ReadHeader(const std::vector<std::string>& cells, int* where, LayerFile* fi
   }
   for (const Column needed : {kChannelsIn, kHeight, kWidth}) {
     if (where[needed] >= 0) continue;
-    std::string names[kColumns];
-    std::copy(std::begin(kNames), std::end(kNames), names);
     *why = std::string("no column ") + kNames[needed] + ", expected";
     for (const std::string& name : names) *why += " " + name;
     return false;
@@ -260,6 +267,7 @@ Result<LayerFile> ParseLayerFile(const std::string& text, const std::string& pat
     row.Read(kLatency, 1, kMaxLatency, &out.mem_latency);
     const bool pipelined = row.Choose(kModel, {"tsim", "pipelined"}, 0) == 1;
     out.memory = pipelined ? MemoryModel::kPipelined : MemoryModel::kQueued;
+    row.Read(kCount, 1, kMaxSize, &out.count);
     row.Read(kCycles, 1, kMaxCycles, &out.measured_cycles);
     if (!row.error().empty()) return Error{row.error()};
     file.rows.push_back(std::move(out));

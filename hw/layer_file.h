@@ -9,6 +9,7 @@
 //     or, for the best tiling, none; vthreads (1), loop_order (none, weights, inputs: what stays on
 //     chip), on_alu (0), split_rows (0) go with them
 //   mem_latency (the configuration's), mem_model (tsim or pipelined; tsim)
+//   count (1): how often the layer occurs, in totals
 //   cycles: measured, to compare with
 // Columns of other names are kept aside: `ignored`. Lines that are empty or begin with # are
 // skipped.
@@ -32,6 +33,7 @@ struct LayerRow {
   Tiling tiling;
   int mem_latency = 0;  // 0: the configuration's
   MemoryModel memory = MemoryModel::kQueued;
+  int64_t count = 1;
   int64_t measured_cycles = 0;  // 0: not given
 };
 

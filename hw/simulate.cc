@@ -69,7 +69,7 @@ class Simulator {
  public:
   Simulator(const Config& config, MemoryModel memory, const std::vector<Instruction>& program,
             const SimulateOptions& options)
-      : t_(config, memory, options.unpipelined),
+      : t_(config, memory, options.unpipelined_gemm, options.unpipelined_alu),
         bus_(t_),
         program_(program),
         timeline_(options.timeline) {
@@ -110,10 +110,7 @@ class Simulator {
     const auto left = static_cast<int64_t>(program_.size()) - fetched_;
     group_ = std::min(left, t_.fetch_group);
     fetch_ready_ = left > 0 ? ready : kNever;
-  }
-
-  int64_t FetchBeats() const {
-    return t_.fetch_words > 0 ? t_.fetch_words * group_ : t_.Words(0, 16 * group_);
+    fetch_left_ = t_.Words(0, 16 * group_);
   }
 
   // Dispatches what has arrived, until a unit's queue is full.
@@ -310,23 +307,29 @@ class Simulator {
       if (ready == kNever) return false;
       const int64_t cycle = bus_.Earliest(ready);
       if (fetch_ready_ <= cycle) {
-        ServeFetch(cycle);
-        return true;
+        if (ServeFetch(cycle)) return true;
+        continue;
       }
       const bool first = load.ready <= cycle && (acc.ready > cycle || load.priority < acc.priority);
       if (ServeLoad(first ? 0 : 1, cycle)) return true;
     }
   }
 
-  void ServeFetch(int64_t cycle) {
-    const int64_t beats = FetchBeats();
+  bool ServeFetch(int64_t cycle) {
+    const int64_t beats = std::min(fetch_left_, t_.fetch_burst);
     const int64_t first = bus_.Request(cycle, beats);
     result_.read_beats += beats;
     result_.fetch_beats += beats;
     ++result_.read_bursts;
+    fetch_left_ -= beats;
+    if (fetch_left_ > 0) {
+      fetch_ready_ = cycle + t_.request_period;
+      return false;
+    }
     dispatch_ = first + beats - 1 + t_.fetch_dispatch;
     group_left_ = group_;
     fetch_ready_ = kNever;
+    return true;
   }
 
   // Everything that needs no further word from the bus.
@@ -378,7 +381,7 @@ class Simulator {
   bool overflow_ = false;
   int64_t fetched_ = 0;  // dispatched
   int64_t group_ = 0, group_left_ = 0, dispatch_ = 0;
-  int64_t fetch_ready_ = kNever;
+  int64_t fetch_ready_ = kNever, fetch_left_ = 0;
 };
 
 }  // namespace

@@ -24,9 +24,10 @@ struct InstructionTime {
 };
 
 struct SimulateOptions {
-  // GEMM at four cycles a micro-op and ALU at five or six an element, as before pull requests 27
-  // and 30 of apache/tvm-vta. (The older memory units are switches of the configuration.)
-  bool unpipelined = false;
+  // GEMM at four cycles a micro-op, as before pull request 30 of apache/tvm-vta, and ALU at five or
+  // six an element, as before 27. The older memory units are switches of the configuration,
+  // VTA_FEATURE_ORIGINAL_*.
+  bool unpipelined_gemm = false, unpipelined_alu = false;
   std::vector<InstructionTime>* timeline = nullptr;  // one an instruction
 };
 

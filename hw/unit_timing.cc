@@ -9,17 +9,18 @@ constexpr int64_t kInstructionBytes = 16;
 
 }  // namespace
 
-UnitTiming::UnitTiming(const Config& config, MemoryModel memory_model, bool unpipelined)
+UnitTiming::UnitTiming(const Config& config, MemoryModel memory_model, bool unpipelined_gemm,
+                       bool unpipelined_alu)
     : memory(memory_model), latency(config.dpi_delay) {
   // Measured: 6 + N and 6 + 2N. Before the pipelines a state machine took four states a micro-op,
   // and five or six an ALU element, with up to three to drain (TensorGemmSimple, TensorAluOrig).
-  gemm_step = unpipelined ? 4 : 1;
-  gemm_fixed = unpipelined ? 4
-                           : 6 + config.pipe_gemm_rd_data + config.pipe_gemm_inp_idx +
-                                 config.pipe_gemm_rd_uop;
-  alu_immediate = unpipelined ? 5 : 1;
-  alu_two_sources = unpipelined ? 6 : 2;
-  alu_fixed = unpipelined ? 1 : 6 + config.pipe_alu_rd_data;
+  gemm_step = unpipelined_gemm ? 4 : 1;
+  gemm_fixed = unpipelined_gemm ? 4
+                                : 6 + config.pipe_gemm_rd_data + config.pipe_gemm_inp_idx +
+                                      config.pipe_gemm_rd_uop;
+  alu_immediate = unpipelined_alu ? 5 : 1;
+  alu_two_sources = unpipelined_alu ? 6 : 2;
+  alu_fixed = unpipelined_alu ? 1 : 6 + config.pipe_alu_rd_data;
 
   bus_bytes = config.bus_bytes();
   bus_shift = 0;
@@ -72,7 +73,7 @@ UnitTiming::UnitTiming(const Config& config, MemoryModel memory_model, bool unpi
   // end. The narrow one takes two beats an instruction.
   const bool wide = config.bus_bits >= 8 * kInstructionBytes && !config.original_fetch;
   fetch_group = wide ? longest : std::max<int64_t>(1, longest / 2);
-  fetch_words = wide ? 0 : kInstructionBytes / bus_bytes;
+  fetch_burst = wide ? read_burst : longest;  // MAX_BURST_LENGTH holds for the wide one only
   fetch_dispatch = wide ? client_delay + 4 : client_delay + 1;
   fetch_again = 3;
   queue_entries = 512;  // CoreParams.instQueueEntries

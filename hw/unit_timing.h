@@ -22,8 +22,9 @@ struct Rows {
 };
 
 struct UnitTiming {
-  // unpipelined: GEMM and ALU of before pull requests 27 and 30 of apache/tvm-vta.
-  UnitTiming(const Config& config, MemoryModel memory, bool unpipelined);
+  // unpipelined: the units of before pull requests 30 (GEMM) and 27 (ALU) of apache/tvm-vta.
+  UnitTiming(const Config& config, MemoryModel memory, bool unpipelined_gemm = false,
+             bool unpipelined_alu = false);
 
   int64_t Gemm(int64_t iterations) const { return gemm_fixed + gemm_step * iterations; }
   int64_t Alu(int64_t iterations, bool immediate) const {
@@ -68,8 +69,8 @@ struct UnitTiming {
   int64_t bubble;                // a scratchpad read between elements
 
   // --- Fetch (core/FetchVME64.scala, FetchWideVME.scala) ---
-  int64_t fetch_group;     // instructions a request brings
-  int64_t fetch_words;     // bus words an instruction; 0: several instructions a word
+  int64_t fetch_group;     // instructions a refill brings
+  int64_t fetch_burst;     // longest burst
   int64_t fetch_dispatch;  // from the last beat to the first dispatch
   int64_t fetch_again;     // from the last dispatch to the next request on the bus
   int64_t queue_entries;   // of each unit's instruction queue
