@@ -28,6 +28,7 @@ class Command {
 std::unique_ptr<Command> MakeSearchCommand();
 std::unique_ptr<Command> MakeCostCommand();
 std::unique_ptr<Command> MakeSpaceCommand();
+std::unique_ptr<Command> MakeTableCommand();
 std::unique_ptr<Command> MakeTrainCommand();
 std::unique_ptr<Command> MakeVersionCommand();
 std::unique_ptr<Command> MakeHelpCommand();

@@ -84,6 +84,7 @@ struct SearchResult {
 struct Progress {
   const char* phase = "";               // "warm-up", "search", "hardware", "training", "test"
   int64_t done = 0, total = 0;          // steps over the whole run
+  const char* unit = "steps";           // what they are
   double loss = 0, accuracy = 0;        // of the last step
   double temperature = 0, entropy = 0;  // of the architecture
   double lambda = 0;

@@ -45,7 +45,7 @@ std::string ProgressPrinter::Line(const Progress& progress) const {
   if (rate > 0 && progress.total >= progress.done) {
     text += "  " + ClockText(static_cast<double>(progress.total - progress.done) / rate) + " left";
   }
-  if (rate > 0) text += Format("  %.*f steps/s", rate < 10 ? 2 : 0, rate);
+  if (rate > 0) text += Format("  %.*f %s/s", rate < 10 ? 2 : 0, rate, progress.unit);
   if (progress.loss != 0) text += Format("  loss %.2f", progress.loss);
   if (progress.accuracy > 0) text += Format("  acc %.1f%%", 100 * progress.accuracy);
   if (progress.share_valid > 0) {
