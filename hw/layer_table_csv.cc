@@ -81,7 +81,7 @@ class Reader {
 
  private:
   bool Fail(const std::string& what) {
-    error_ = path_ + ":" + std::to_string(line_) + ": " + what;
+    error_ = path_ + ":" + std::to_string(std::max(line_, 1)) + ": " + what;
     return false;
   }
 

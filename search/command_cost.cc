@@ -4,6 +4,7 @@
 #include "hw/vta_accelerator.h"
 #include "search/arguments.h"
 #include "search/command.h"
+#include "search/cost_source.h"
 #include "search/layers.h"
 #include "search/report_json.h"
 #include "search/report_text.h"
@@ -44,6 +45,8 @@ class CostCommand : public Command {
     flags->Choice("bus", &bus_, buses, "put it on a memory bus of so many bits; own: its own");
     flags->Text("energy-table", "FILE", &table_,
                 "CSV of energies and areas instead of the built-in one");
+    flags->Text("layer-table", "FILE", &layer_table_,
+                "read layer costs from a table of rhnas table build or import");
     flags->Switch("per-layer", &per_layer_,
                   "a line for each layer (in JSON they are always there)");
   }
@@ -66,8 +69,23 @@ class CostCommand : public Command {
     const std::vector<hw::Layer> layers =
         ToHardwareLayers(nn::LayersOf(network.value->space, network.value->genotype));
     std::string why;
-    const hw::CostModel model(*config.value, *table);
-    const std::optional<hw::NetworkCost> cost = model.Evaluate(layers, &why);
+    const hw::DesignPtr design = hw::MakeVtaDesign(*config.value);
+    CostSource source{&*table, nullptr, nullptr};
+    if (!layer_table_.empty()) {
+      LayerTableQuestion asked;
+      asked.path = layer_table_;
+      asked.accelerator = &hw::Vta();
+      asked.designs = {design};
+      for (const hw::Layer& layer : layers) asked.items.push_back({layer});
+      asked.networks = network.value->name;
+      asked.prices = &*table;
+      std::string note;
+      Result<std::shared_ptr<const hw::LayerTable>> opened = OpenLayerTable(asked, &note);
+      if (!opened.ok()) return console->Fail(opened.status());
+      if (!note.empty()) console->Note("rhnas cost: " + note);
+      source.layers = std::move(*opened);
+    }
+    const std::optional<hw::NetworkCost> cost = source.Model(*design)->Evaluate(layers, &why);
     if (!cost) {
       return console->Fail(kExitFailure,
                            Format("%s cannot run on %s: %s", network.value->name.c_str(),
@@ -100,7 +118,9 @@ class CostCommand : public Command {
   std::string Text(const nn::Network& network, const hw::Config& config,
                    const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost) const {
     const nn::Space& space = network.space;
-    const double share = 100 / cost.energy.total_pj();
+    // A table of the user's own has one energy a layer, not its parts.
+    const bool split = cost.energy.total_pj() > 0;
+    const double share = split ? 100 / cost.energy.total_pj() : 0;
     std::string text;
     if (per_layer_) text += LayerTable(layers, cost) + "\n";
     text += Format("network      %s\n", network.name.c_str());
@@ -114,12 +134,14 @@ class CostCommand : public Command {
                    Grouped(cost.latency_cycles).c_str(),
                    100 * static_cast<double>(cost.macs) /
                        (static_cast<double>(cost.latency_cycles) * config.macs_per_cycle()));
-    text += Format(
-        "energy       %s (MAC %.0f%%, ALU %.0f%%, SRAM %.0f%%, DRAM %.0f%%, control "
-        "%.0f%%, leakage %.0f%%)\n",
-        EnergyText(cost.energy_pj).c_str(), cost.energy.mac_pj * share, cost.energy.alu_pj * share,
-        cost.energy.sram_pj * share, cost.energy.dram_pj * share, cost.energy.control_pj * share,
-        cost.energy.leakage_pj * share);
+    if (!split) text += Format("energy       %s\n", EnergyText(cost.energy_pj).c_str());
+    if (split)
+      text += Format(
+          "energy       %s (MAC %.0f%%, ALU %.0f%%, SRAM %.0f%%, DRAM %.0f%%, control "
+          "%.0f%%, leakage %.0f%%)\n",
+          EnergyText(cost.energy_pj).c_str(), cost.energy.mac_pj * share,
+          cost.energy.alu_pj * share, cost.energy.sram_pj * share, cost.energy.dram_pj * share,
+          cost.energy.control_pj * share, cost.energy.leakage_pj * share);
     text += Format("EDP          %.5g pJ cycles\n", cost.edp_pj_cycles);
     text += Format("area         %s\n", AreaText(cost.area_um2).c_str());
     text += Format("DRAM         %s bytes\n", Grouped(cost.dram_bytes).c_str());
@@ -148,7 +170,7 @@ class CostCommand : public Command {
   }
 
   NetworkArgument network_;
-  std::string hw_ = "default", bus_ = "own", table_;
+  std::string hw_ = "default", bus_ = "own", table_, layer_table_;
   bool per_layer_ = false;
 };
 

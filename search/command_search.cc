@@ -77,7 +77,7 @@ class SearchCommand : public Command {
            "--energy-table\n"
            "(energy_table.csv), which a resumed run works with. Ctrl-C saves; --resume DIR goes on "
            "to the same\n"
-           "bits (only --threads and --data may change). A second Ctrl-C ends at once.\n\n"
+           "bits (only --threads, --data and --layer-table may change). A second Ctrl-C ends at once.\n\n"
            "result.json: network, accelerator, hw, hw_name, valid, macs, params, latency_cycles,\n"
            "energy_pj, edp_pj_cycles, area_um2, dram_bytes, accuracy (test images), objective,\n"
            "limits (latency_met, accuracy_met; a limit not set is met), default (the same network\n"
@@ -244,6 +244,7 @@ class SearchCommand : public Command {
     Result<RunLog> log = RunLog::Open(folder.File(RunFolder::kLog), kLogHeader);
     if (!log.ok()) return console->Fail(log.status());
     console->Note("run folder   " + folder.path());
+    if (!search->note().empty()) console->Note("rhnas search: " + search->note());
     SearchSink sink(&*log, seconds);
     const std::atomic<bool>& stop = InstallStopSignals();
     const Status status = search->Run(sink, stop, folder.File(RunFolder::kCheckpoint));

@@ -20,6 +20,12 @@ double Elapsed(std::chrono::steady_clock::time_point since) {
 std::string JointSearch::Impl::Fingerprint() const {
   const auto file_name = [](const std::string& path) { return path.substr(path.rfind('/') + 1); };
   const SearchOptions& o = options;
+  // A table of this model changes no bit; a user's does.
+  const bool given = cost_source.layers != nullptr && cost_source.layers->head().given;
+  const std::string layers =
+      given ? engine::Format(" layer_table=%016llx",
+                             static_cast<unsigned long long>(cost_source.layers->checksum()))
+            : "";
   return engine::Format(
       "space=%s width=%.17g always_pw=%d accelerator=%s hw_space=%s bus=%d hw=%s objective=%s "
       "area_max=%.17g "
@@ -28,7 +34,7 @@ std::string JointSearch::Impl::Fingerprint() const {
       "search=%d "
       "final=%d batch=%d arch_every=%d hw_every=%d hw_evaluations=%d hw_final=%d lambda=%.17g "
       "gradient=%d "
-      "lr=%.9g decay=%.9g arch_lr=%.9g tau=%.9g..%.9g agent=%s seed=%llu",
+      "lr=%.9g decay=%.9g arch_lr=%.9g tau=%.9g..%.9g agent=%s seed=%llu%s",
       o.space.c_str(), o.width, o.always_pw, accelerator->name(), o.hw_space.c_str(), o.bus_bits,
       file_name(o.fixed_hw).c_str(), ObjectiveName(o.objective), o.area_max, o.board.c_str(),
       o.latency_max, o.accuracy_min, file_name(o.energy_table).c_str(), o.dataset.c_str(),
@@ -37,7 +43,7 @@ std::string JointSearch::Impl::Fingerprint() const {
       static_cast<int>(o.arch_gradient), static_cast<double>(o.weight_lr),
       static_cast<double>(o.weight_decay), static_cast<double>(o.arch_lr),
       static_cast<double>(o.temperature), static_cast<double>(o.temperature_final), o.agent.c_str(),
-      static_cast<unsigned long long>(o.seed));
+      static_cast<unsigned long long>(o.seed), layers.c_str());
 }
 
 Status JointSearch::Impl::Save(const std::string& path) const {

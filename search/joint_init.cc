@@ -105,6 +105,23 @@ Status JointSearch::Impl::Init() {
     }
   }
 
+  cost_source.memo = std::make_shared<LayerMemo>();
+  if (!o.layer_table.empty()) {
+    LayerTableQuestion asked;
+    asked.path = o.layer_table;
+    asked.accelerator = accelerator;
+    asked.space = hw_space.get();
+    asked.limits = limits;
+    asked.whole_space = searches_hardware();
+    asked.designs = {default_hw, current_hw};
+    asked.items = TableItems(space);
+    asked.networks = o.space;
+    asked.prices = &table;
+    Result<std::shared_ptr<const hw::LayerTable>> layers = OpenLayerTable(asked, &note);
+    if (!layers.ok()) return layers.status();
+    cost_source.layers = std::move(*layers);
+  }
+
   FeasibilityQuestion question;
   question.space = searches_hardware() ? hw_space.get() : nullptr;
   question.reference = current_hw;

@@ -19,6 +19,8 @@ Result<std::unique_ptr<JointSearch>> JointSearch::Create(const SearchOptions& op
   return search;
 }
 
+const std::string& JointSearch::note() const { return impl_->note; }
+
 Status JointSearch::Run(ProgressSink& sink, const std::atomic<bool>& stop,
                         const std::string& checkpoint_path) {
   return impl_->Run(sink, stop, checkpoint_path);

@@ -43,6 +43,7 @@ struct SearchOptions {
   double latency_max = 0;    // cycles; 0: none
   double accuracy_min = 0;   // 0..1; 0: none
   std::string energy_table;  // CSV file; empty: built in
+  std::string layer_table;   // layer costs, a table or a CSV; empty: evaluated
   // Data.
   std::string dataset = "synth", data_dir;
   int train_size = 0, test_size = 0;
@@ -108,6 +109,8 @@ class JointSearch {
   static engine::Result<std::unique_ptr<JointSearch>> Create(const SearchOptions& options);
   ~JointSearch();
 
+  // What the user should know before it runs, one line; empty: nothing.
+  const std::string& note() const;
   // Continues from a checkpoint written by Save of a search with the same options.
   engine::Status Load(const std::string& checkpoint_path);
   engine::Status Save(const std::string& checkpoint_path) const;

@@ -82,6 +82,7 @@ struct JointSearch::Impl {
 
   hw::CostTable table;
   CostSource cost_source;
+  std::string note;  // of the layer table
   const hw::Accelerator* accelerator = nullptr;
   hw::DesignPtr default_hw;  // the default accelerator on this platform's bus
   hw::Limits limits;

@@ -143,9 +143,8 @@ Status CheckCoverage(const LayerTableQuestion& q, const hw::LayerTable& table, s
     if (table.FindItem(item.data(), 1) >= 0) continue;
     if (layers_missing++ == 0) first_layer = hw::LayerText(item[0]);
   }
-  std::vector<hw::DesignPtr> designs;
-  if (q.space != nullptr) {
-    designs.push_back(q.space->Reference());
+  std::vector<hw::DesignPtr> designs = q.designs;
+  if (q.whole_space) {
     for (const int64_t point : q.space->ValidPoints(q.limits)) {
       designs.push_back(q.space->AtPoint(point));
     }

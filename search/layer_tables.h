@@ -20,15 +20,16 @@ namespace rhnas::search {
 std::vector<std::vector<hw::Layer>> TableItems(const nn::Space& space);
 
 // Opens a table (binary, or a user's CSV) and checks it as a whole: checksums, and that it is of
-// this family and, unless it is a user's, of this energy table and cost model. `space` may be null,
-// then a CSV cannot be read. A user's table must have every single layer of `items` on the
-// reference and every valid point of `space` (the first missing is named); of another one *note
-// tells what has to be evaluated, empty when nothing has.
+// this family and, unless it is a user's, of this energy table and cost model. A user's table must
+// have every single layer of `items` on every design that can be asked for (the first missing is
+// named); of another one *note tells what has to be evaluated, empty when nothing has.
 struct LayerTableQuestion {
   std::string path;
   const hw::Accelerator* accelerator = nullptr;
-  const hw::DesignSpace* space = nullptr;
+  const hw::DesignSpace* space = nullptr;  // names a CSV's configurations; null: CSVs are refused
   hw::Limits limits;
+  bool whole_space = false;            // all of its valid points can be asked for,
+  std::vector<hw::DesignPtr> designs;  // and these
   std::vector<std::vector<hw::Layer>> items;
   std::string networks;  // name of the items' space, for messages
   const hw::CostTable* prices = nullptr;

@@ -88,6 +88,10 @@ void DeclareSearchFlags(SearchOptions* o, FlagSet* flags) {
                 "accuracy floor that lambda is steered by; 0: none");
   flags->Text("energy-table", "FILE", &o->energy_table,
               "CSV of energies and areas instead of the built-in one");
+  flags
+      ->Text("layer-table", "FILE", &o->layer_table,
+             "read layer costs from a table of rhnas table build, or a CSV of your own")
+      .MayChange();
 
   flags->Group("Data");
   flags->Choice("dataset", &o->dataset, nn::DataNames(), "data set; synth is made on the fly");
