@@ -4,6 +4,7 @@
 #include "hw/vta_accelerator.h"
 #include "search/arguments.h"
 #include "search/command.h"
+#include "search/command_cost_layers.h"
 #include "search/cost_source.h"
 #include "search/layers.h"
 #include "search/report_json.h"
@@ -22,17 +23,31 @@ class CostCommand : public Command {
   const char* name() const override { return "cost"; }
   const char* summary() const override { return "latency, energy and area of a network"; }
   const char* usage() const override {
-    return "--network NAME|FILE|GENOTYPE [--hw NAME|FILE] [FLAGS]";
+    return "--network NAME|FILE|GENOTYPE | --layers FILE [--hw NAME|FILE] [FLAGS]";
   }
   const char* notes() const override {
     return "JSON keys: network, hw, hw_name, valid, macs, params, latency_cycles, energy_pj,\n"
            "edp_pj_cycles, area_um2, dram_bytes, energy_parts, layers. A configuration that cannot "
            "be built\n"
-           "gives error, exit_code 1 and its broken rules (verdicts).";
+           "gives error, exit_code 1 and its broken rules (verdicts).\n\n"
+           "--layers FILE: CSV whose first line names its columns. Needed: c_in, height, width, "
+           "c_out and kernel\n"
+           "where the kind has them. Optional: id, kind (conv; depthwise, dense, max-pool, "
+           "avg-pool, global-pool,\n"
+           "add, concat, shuffle), batch, stride (1), pad (0), groups, bias, relu, count, "
+           "mem_latency, mem_model\n"
+           "(tsim, pipelined), cycles (measured, compared with). tile_h, tile_w, tile_co, tile_ci "
+           "with vthreads,\n"
+           "loop_order (none, weights, inputs), on_alu and split_rows: the tiling; the four empty: "
+           "the best one.\n"
+           "Each layer's program is simulated to the cycle; --csv writes the columns back, with "
+           "the "
+           "tiling found.";
   }
   const char* examples() const override {
     return "  rhnas cost --network fbnet-a --hw default --per-layer\n"
-           "  rhnas cost --network runs/tiny-edp-s1 --hw runs/tiny-edp-s1/vta_config.json --json";
+           "  rhnas cost --network runs/tiny-edp-s1 --hw runs/tiny-edp-s1/vta_config.json --json\n"
+           "  rhnas cost --layers vta_rtl_cycles.csv --csv";
   }
 
   void Declare(FlagSet* flags) override {
@@ -45,14 +60,20 @@ class CostCommand : public Command {
     flags->Choice("bus", &bus_, buses, "put it on a memory bus of so many bits; own: its own");
     flags->Text("energy-table", "FILE", &table_,
                 "CSV of energies and areas instead of the built-in one");
+    flags->Text("layers", "FILE", &layers_.path,
+                "time the layers of a CSV file, by simulation and by the closed form; --hw is then "
+                "\"rtl\" unless given: the stock hardware as measured");
+    flags->Switch("csv", &layers_.csv, "with --layers: write CSV");
+    flags->Choice("units", &units_, {"pipelined", "unpipelined-gemm", "unpipelined"},
+                  "with --layers: simulate GEMM, or GEMM and ALU, of before the pipelines");
     flags->Text("layer-table", "FILE", &layer_table_,
                 "read layer costs from a table of rhnas table build or import");
     flags->Switch("per-layer", &per_layer_,
                   "a line for each layer (in JSON they are always there)");
   }
 
-  int Run(FlagSet* /*flags*/, const std::vector<std::string>& /*words*/,
-          Console* console) override {
+  int Run(FlagSet* flags, const std::vector<std::string>& /*words*/, Console* console) override {
+    if (!layers_.path.empty()) return RunLayers(*flags, console);
     const Argument<nn::Network> network = ResolveNetwork(network_);
     if (!network.value.ok()) {
       return console->Fail(network.exit_code, network.value.status().message());
@@ -97,6 +118,32 @@ class CostCommand : public Command {
   }
 
  private:
+  int RunLayers(const FlagSet& flags, Console* console) {
+    if (!network_.text.empty()) {
+      return console->Fail(kExitUsage, "--network and --layers exclude each other, give one");
+    }
+    if (!flags.given("hw")) hw_ = "rtl";
+    if (hw_ == "default") {
+      console->Note(
+          "rhnas cost: --hw default has bursts of 256 beats and 8192 micro-ops, as published; the "
+          "stock hardware as measured is --hw rtl");
+    }
+    const Argument<hw::Config> config = ResolveHardware(hw_, bus_ == "own" ? 0 : BusBits(bus_));
+    if (!config.value.ok()) {
+      return console->Fail(config.exit_code, config.value.status().message());
+    }
+    const Result<hw::CostTable> table = LoadCostTable(table_);
+    if (!table.ok()) return console->Fail(table.status());
+    const hw::Verdict verdict = hw::Check(*config.value);
+    if (!verdict.ok) {
+      return console->Fail(kExitFailure, "accelerator " + hw::ShortName(*config.value) +
+                                             " cannot be built: " + verdict.ToString());
+    }
+    layers_.unpipelined_gemm = units_ != "pipelined";
+    layers_.unpipelined_alu = units_ == "unpipelined";
+    return CostLayers(layers_, *config.value, *table, console);
+  }
+
   static std::string Json(const nn::Network& network, const hw::Config& config,
                           const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost) {
     hw::JsonWriter json;
@@ -172,6 +219,8 @@ class CostCommand : public Command {
   NetworkArgument network_;
   std::string hw_ = "default", bus_ = "own", table_, layer_table_;
   bool per_layer_ = false;
+  CostLayersOptions layers_;
+  std::string units_ = "pipelined";
 };
 
 }  // namespace
