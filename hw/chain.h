@@ -64,13 +64,19 @@ class ChainSet {
   int ItemAt(int at, int length) const {
     return item_at_[static_cast<size_t>(at * kMostChained + length - 1)];
   }
-  // The least sum of latencies of items that cover the layers in order (exact, by dynamic
-  // programming; a chain only where it is faster than what its parts take otherwise).
-  // latency_cycles: by item, negative: cannot run. chosen: how often each item is used; lengths
-  // (optional): by layer, length of the item that begins there, 0: inside one. False: some layer
-  // cannot run; `missing` (optional) is it.
-  bool Group(const std::vector<int64_t>& latency_cycles, std::vector<int>* chosen,
-             std::vector<int>* lengths = nullptr, int* missing = nullptr) const;
+  int64_t LatencyAt(int at, int length, const std::vector<int64_t>& latency_cycles) const {
+    const int item = ItemAt(at, length);
+    return item < 0 ? -1 : latency_cycles[static_cast<size_t>(item)];
+  }
+  // What an item must take less than to be worth it: its parts' least sum without it, by the items
+  // before it (negative: cannot run); no limit where these cannot run.
+  int64_t Limit(int item, const std::vector<int64_t>& latency_cycles) const;
+  // The least sum of latencies of items that cover layers [begin, end) in order (exact, by dynamic
+  // programming; a chain only where it is faster). latency_cycles: by item, negative: cannot run.
+  // lengths: by layer from begin on, of the item that begins there, 0: inside one. False: some
+  // layer cannot run; `missing` (optional) is it.
+  bool Group(int begin, int end, const std::vector<int64_t>& latency_cycles,
+             std::vector<int>* lengths, int* missing = nullptr) const;
 
  private:
   std::vector<Layer> layers_;

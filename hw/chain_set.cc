@@ -1,5 +1,6 @@
 // Which chains a network has, and the grouping of least latency.
 #include <algorithm>
+#include <limits>
 
 #include "hw/chain.h"
 
@@ -28,39 +29,54 @@ ChainSet::ChainSet(const std::vector<Layer>& layers, bool fuse) : layers_(layers
   }
 }
 
-bool ChainSet::Group(const std::vector<int64_t>& latency_cycles, std::vector<int>* chosen,
-                     std::vector<int>* lengths, int* missing) const {
-  const int n = static_cast<int>(layers_.size());
-  // Least latency of the layers before a point (negative: none), and the length of its last item.
-  // Only the last few points matter for the sums; the lengths stay for the way back.
-  std::vector<int64_t> least(layers_.size() + 1, -1);
-  std::vector<int8_t> last(layers_.size() + 1, 0);
-  least[0] = 0;
-  int reached = 0;
-  for (int end = 1; end <= n; ++end) {
-    const auto e = static_cast<size_t>(end);
-    for (int length = 1; length <= std::min(kMostChained, end); ++length) {
-      const int item = ItemAt(end - length, length);
-      if (item < 0 || least[static_cast<size_t>(end - length)] < 0) continue;
-      const int64_t cycles = latency_cycles[static_cast<size_t>(item)];
-      if (cycles < 0) continue;
-      const int64_t sum = least[static_cast<size_t>(end - length)] + cycles;
-      if (least[e] >= 0 && sum >= least[e]) continue;
-      least[e] = sum;
-      last[e] = static_cast<int8_t>(length);
-      reached = end;
+int64_t ChainSet::Limit(int item, const std::vector<int64_t>& latency_cycles) const {
+  const Item& whole = items_[static_cast<size_t>(item)];
+  constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
+  if (whole.length == 1) return kNone;
+  int64_t least[kMostChained + 1] = {0};
+  for (int end = 1; end <= whole.length; ++end) {
+    least[end] = kNone;
+    for (int begin = 0; begin < end; ++begin) {
+      if (end - begin == whole.length || least[begin] == kNone) continue;
+      const int64_t cycles = LatencyAt(whole.first + begin, end - begin, latency_cycles);
+      if (cycles >= 0) least[end] = std::min(least[end], least[begin] + cycles);
     }
   }
-  if (n > 0 && least[static_cast<size_t>(n)] < 0) {
-    if (missing != nullptr) *missing = reached;
+  return least[whole.length];
+}
+
+bool ChainSet::Group(int begin, int end, const std::vector<int64_t>& latency_cycles,
+                     std::vector<int>* lengths, int* missing) const {
+  // Least latency of the layers before a point, negative: none; only the last few are needed. The
+  // lengths, written where their item ends, lead the way back.
+  constexpr int kWindow = kMostChained + 1;
+  int64_t least[kWindow] = {0};
+  lengths->assign(static_cast<size_t>(end - begin), 0);
+  for (int at = begin + 1; at <= end; ++at) {
+    int64_t& here = least[(at - begin) % kWindow];
+    here = -1;
+    for (int length = 1; length <= std::min(kMostChained, at - begin); ++length) {
+      const int64_t before = least[(at - begin - length) % kWindow];
+      const int64_t cycles = LatencyAt(at - length, length, latency_cycles);
+      if (before < 0 || cycles < 0) continue;
+      if (here >= 0 && before + cycles >= here) continue;
+      here = before + cycles;
+      (*lengths)[static_cast<size_t>(at - 1 - begin)] = length;
+    }
+  }
+  if (least[(end - begin) % kWindow] < 0) {
+    // The first layer that no way covers.
+    int at = begin;
+    while (at < end && LatencyAt(at, 1, latency_cycles) >= 0) ++at;
+    if (missing != nullptr) *missing = std::min(at, end - 1);
     return false;
   }
-  chosen->assign(items_.size(), 0);
-  if (lengths != nullptr) lengths->assign(layers_.size(), 0);
-  for (int end = n; end > 0; end -= last[static_cast<size_t>(end)]) {
-    const int length = last[static_cast<size_t>(end)];
-    ++(*chosen)[static_cast<size_t>(ItemAt(end - length, length))];
-    if (lengths != nullptr) (*lengths)[static_cast<size_t>(end - length)] = length;
+  for (int at = end; at > begin;) {
+    const auto last = static_cast<size_t>(at - 1 - begin);
+    const int length = (*lengths)[last];
+    for (int i = 0; i < length; ++i) (*lengths)[last - static_cast<size_t>(i)] = 0;
+    at -= length;
+    (*lengths)[static_cast<size_t>(at - begin)] = length;
   }
   return true;
 }

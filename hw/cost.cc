@@ -78,20 +78,36 @@ LayerCost CostModel::Finish(const Machine& machine, const Tiling& tiling, const 
 }
 
 std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, std::string* why) const {
+  return Best(&layer, 1, kAnyCycles, why);
+}
+
+std::optional<LayerCost> CostModel::EvaluateChain(const Layer* layers, int count,
+                                                  int64_t below_cycles, std::string* why) const {
+  return Best(layers, count, below_cycles, why);
+}
+
+std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, const Tiling& tiling,
+                                             std::string* why) const {
+  return WithTiling(&layer, 1, tiling, why);
+}
+
+std::optional<LayerCost> CostModel::Best(const Layer* layers, int count, int64_t below_cycles,
+                                         std::string* why) const {
   if (!valid_) {
     if (why != nullptr) *why = invalid_;
     return std::nullopt;
   }
+  const Layer& layer = layers[0];
   Work work;
-  if (!MakeWork(layer, config_, &work, why)) return std::nullopt;
+  if (!MakeChainWork(layers, count, config_, &work, why)) return std::nullopt;
   BestTiling best;
   Work best_work;
   bool found = false;
   const auto attempt = [&](const Work& form, bool on_alu, bool split_rows) {
     BestTiling other;
     const Machine machine(form, config_, MemoryOf(pipelined_memory_));
-    const int64_t below_cycles = found ? best.latency_cycles : kAnyCycles;
-    if (!FindTiling(machine, &other, found ? nullptr : why, below_cycles)) return;
+    const int64_t below = found ? best.latency_cycles : below_cycles;
+    if (!FindTiling(machine, &other, found ? nullptr : why, below)) return;
     best = other;
     best.tiling.on_alu = on_alu;
     best.tiling.split_rows = split_rows;
@@ -99,7 +115,7 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, std::string* wh
     found = true;
   };
   attempt(work, false, false);
-  if (layer.depthwise() && config_.clp) attempt(OnAlu(work), true, false);
+  if (count == 1 && layer.depthwise() && config_.clp) attempt(OnAlu(work), true, false);
   // Also where the whole filter fits: a scratchpad that has just become large enough for it must
   // not cost the tilings of the rows.
   if (Splits(work)) attempt(SplitRows(work), false, true);
@@ -117,15 +133,16 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, std::string* wh
   return Finish(machine, best.tiling, schedule, best.latency_cycles);
 }
 
-std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, const Tiling& asked,
-                                             std::string* why) const {
+std::optional<LayerCost> CostModel::WithTiling(const Layer* layers, int count, const Tiling& asked,
+                                               std::string* why) const {
   if (!valid_) {
     if (why != nullptr) *why = invalid_;
     return std::nullopt;
   }
+  const Layer& layer = layers[0];
   Work work;
-  if (!MakeWork(layer, config_, &work, why)) return std::nullopt;
-  if ((asked.on_alu && !(layer.depthwise() && config_.clp)) ||
+  if (!MakeChainWork(layers, count, config_, &work, why)) return std::nullopt;
+  if ((asked.on_alu && !(count == 1 && layer.depthwise() && config_.clp)) ||
       (asked.split_rows && !Splits(work))) {
     if (why != nullptr) {
       *why = "layer " + layer.name + " with tiling " + asked.ToString() + ": it has no such form";
@@ -160,27 +177,59 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, const Tiling& a
   return Finish(machine, tiling, schedule, LatencyCycles(machine, tiling, schedule));
 }
 
+bool CostModel::RunsNetworks(std::string* why) const {
+  if (config_.log_batch == 0 || config_.log_block_in == config_.log_block_out) return true;
+  if (why != nullptr) {
+    *why = "LOG_BATCH " + std::to_string(config_.log_batch) +
+           " with LOG_BLOCK_IN != LOG_BLOCK_OUT: one layer's output tensors are not the next one's "
+           "input tensors, need LOG_BATCH 0 or blocks alike";
+  }
+  return false;
+}
+
 std::optional<NetworkCost> CostModel::Evaluate(const std::vector<Layer>& layers,
                                                std::string* why) const {
-  return SumOfLayers(*this, layers, why);
+  return SumOfChains(*this, ChainSet(layers), why);
 }
 
 std::optional<NetworkCost> SumOfLayers(const DesignModel& model, const std::vector<Layer>& layers,
                                        std::string* why) {
+  return SumOfChains(model, ChainSet(layers, false), why);
+}
+
+std::optional<NetworkCost> SumOfChains(const DesignModel& model, const ChainSet& chains,
+                                       std::string* why) {
+  const std::vector<Layer>& layers = chains.layers();
+  if (layers.size() > 1 && !model.RunsNetworks(why)) return std::nullopt;
+  std::vector<LayerCost> costs(chains.items().size());
+  std::vector<int64_t> cycles(costs.size(), -1);
+  for (size_t i = 0; i < costs.size(); ++i) {
+    const ChainSet::Item& item = chains.items()[i];
+    const std::optional<LayerCost> cost = model.EvaluateChain(
+        chains.layers_of(item), item.length, chains.Limit(static_cast<int>(i), cycles));
+    if (!cost.has_value()) continue;
+    costs[i] = *cost;
+    costs[i].chain = item.length;
+    cycles[i] = cost->latency_cycles;
+  }
+  std::vector<int> lengths;
+  int missing = 0;
+  if (!chains.Group(0, static_cast<int>(layers.size()), cycles, &lengths, &missing)) {
+    if (why != nullptr) model.Evaluate(layers[static_cast<size_t>(missing)], why);
+    return std::nullopt;
+  }
   NetworkCost total;
   total.area_um2 = model.area_um2();
   total.layers.reserve(layers.size());
   for (size_t i = 0; i < layers.size(); ++i) {
-    size_t twin = 0;
-    while (twin < i && !SameShape(layers[twin], layers[i])) ++twin;
-    if (twin < i) {
-      total.layers.push_back(total.layers[twin]);
-    } else {
-      std::optional<LayerCost> cost = model.Evaluate(layers[i], why);
-      if (!cost.has_value()) return std::nullopt;
-      total.layers.push_back(*cost);
+    if (lengths[i] == 0) {
+      total.layers.emplace_back();
+      total.layers.back().chain = 0;
+      continue;
     }
-    const LayerCost& layer = total.layers.back();
+    const LayerCost& layer =
+        costs[static_cast<size_t>(chains.ItemAt(static_cast<int>(i), lengths[i]))];
+    total.layers.push_back(layer);
     total.latency_cycles += layer.latency_cycles;
     total.macs += layer.macs;
     total.dram_bytes += layer.dram_bytes;

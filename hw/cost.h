@@ -45,6 +45,7 @@ struct LayerCost {
   int64_t dram_bytes = 0;
   Bound bound = Bound::kCompute;
   Tiling tiling;
+  int chain = 1;  // layers of this program, from this one on; 0: part of an earlier one's
 };
 
 struct NetworkCost {
@@ -72,7 +73,21 @@ class DesignModel {
                                                  const Tiling& /*tiling*/) const {
     return Evaluate(layer);
   }
-  // Sum over layers.
+  // `count` consecutive layers as one program (hw/chain.h), where that takes fewer than
+  // `below_cycles`. Empty: no such program on this design, or none that fast. A family without
+  // chains has nothing to say.
+  virtual std::optional<LayerCost> EvaluateChain(const Layer* layers, int count,
+                                                 int64_t /*below_cycles*/,
+                                                 std::string* why = nullptr) const {
+    return count == 1 ? Evaluate(layers[0], why) : std::nullopt;
+  }
+  virtual std::optional<LayerCost> EvaluateChainAgain(const Layer* layers, int count,
+                                                      const Tiling& tiling) const {
+    return count == 1 ? EvaluateAgain(layers[0], tiling) : std::nullopt;
+  }
+  // Whether what one layer puts out is what the next can read. (Each alone may run all the same.)
+  virtual bool RunsNetworks(std::string* /*why*/) const { return true; }
+  // Sum over the programs of a network: layers, or chains of them where that is faster.
   virtual std::optional<NetworkCost> Evaluate(const std::vector<Layer>& layers,
                                               std::string* why = nullptr) const = 0;
   // How the layer is run, for people: a tiling, folds.
@@ -99,11 +114,24 @@ class CostModel : public DesignModel {
   std::optional<LayerCost> EvaluateAgain(const Layer& layer, const Tiling& tiling) const override {
     return Evaluate(layer, tiling);
   }
-  // Sum over layers (remembers equal shapes within the call).
+  std::optional<LayerCost> EvaluateChain(const Layer* layers, int count, int64_t below_cycles,
+                                         std::string* why = nullptr) const override;
+  std::optional<LayerCost> EvaluateChainAgain(const Layer* layers, int count,
+                                              const Tiling& tiling) const override {
+    return WithTiling(layers, count, tiling, nullptr);
+  }
+  // Not with BATCH > 1 and BLOCK_IN != BLOCK_OUT: an output tensor holds BATCH rows of BLOCK_OUT,
+  // an input tensor rows of BLOCK_IN, and no load rearranges them.
+  bool RunsNetworks(std::string* why) const override;
+  // Remembers equal shapes within the call.
   std::optional<NetworkCost> Evaluate(const std::vector<Layer>& layers,
                                       std::string* why = nullptr) const override;
 
  private:
+  std::optional<LayerCost> Best(const Layer* layers, int count, int64_t below_cycles,
+                                std::string* why) const;
+  std::optional<LayerCost> WithTiling(const Layer* layers, int count, const Tiling& tiling,
+                                      std::string* why) const;
   LayerCost Finish(const struct Machine& machine, const Tiling& tiling,
                    const struct Schedule& schedule, int64_t latency_cycles) const;
 
@@ -119,8 +147,12 @@ class CostModel : public DesignModel {
 // queues; by part in hw/area.h.
 double AreaUm2(const Config& config, const CostTable& table);
 
-// Evaluates layer by layer (equal shapes once) and sums.
+// Evaluates layer by layer (equal shapes once) and sums, without chains.
 std::optional<NetworkCost> SumOfLayers(const DesignModel& model, const std::vector<Layer>& layers,
+                                       std::string* why);
+// With the grouping of least latency among the set's. A chain's cost is that of its first layer;
+// the others' are 0 and say so (LayerCost::chain).
+std::optional<NetworkCost> SumOfChains(const DesignModel& model, const class ChainSet& chains,
                                        std::string* why);
 
 }  // namespace rhnas::hw

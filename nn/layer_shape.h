@@ -19,6 +19,9 @@ struct LayerShape {
   int r = 1, s = 1, stride = 1, pad = 0, groups = 1;
   bool bias = true;   // after folding every convolution has one
   bool relu = false;  // clipped from below at 0 (and above at 6 for ReLU6; h-swish counts as relu)
+  // The (first) input is the output of the layer just before it in the network, and nothing else
+  // reads that output.
+  bool chained = false;
 
   int oh() const;
   int ow() const;

@@ -116,6 +116,10 @@ std::vector<std::string> NetworkNames();
 // the role of a slot without a choice: "stem", "block02/conv1".
 std::vector<LayerShape> LayersOf(const Slot& slot, const Block& block, const std::string& prefix);
 std::vector<LayerShape> LayersOf(const Space& space, const Genotype& genotype);
+// A slot's layers after those of the slots before it. Its first layer is chained to the last only
+// where neither slot is searched: then what candidates cost does not depend on their neighbours.
+void AppendLayers(const Space& space, int slot, const Block& block,
+                  std::vector<LayerShape>* layers);
 std::string SlotPrefix(const Space& space, int slot);
 // The candidate that `genotype` picks in each slot. REQUIRES: one valid choice per searchable slot.
 std::vector<const Block*> BlocksOf(const Space& space, const Genotype& genotype);

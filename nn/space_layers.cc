@@ -11,7 +11,8 @@ namespace rhnas::nn {
 
 namespace {
 
-// Builds the list, each layer reading what the one before wrote.
+// Builds the list, each layer reading what the one before wrote, and alone in that unless a Rewind
+// comes between.
 class LayerList {
  public:
   LayerList(std::string prefix, int h, int w, int c)
@@ -55,6 +56,7 @@ class LayerList {
     h_ = h;
     w_ = w;
     c_ = c;
+    chained_ = false;
   }
   std::vector<LayerShape> Take() { return std::move(layers_); }
 
@@ -67,17 +69,20 @@ class LayerList {
     layer.w = w_;
     layer.c = c_;
     layer.k = k;
+    layer.chained = chained_;
     return layer;
   }
   void Push(const LayerShape& layer) {
     h_ = layer.oh();
     w_ = layer.ow();
     c_ = layer.k;
+    chained_ = true;
     layers_.push_back(layer);
   }
 
   std::string prefix_;
   int h_, w_, c_;
+  bool chained_ = false;  // a block's first layer: see AppendLayers
   std::vector<LayerShape> layers_;
 };
 
@@ -106,15 +111,17 @@ void Residual(const Slot& slot, const Block& block, LayerList* list) {
              1, true);
   list->Conv("conv2", slot.cout, block.kernel, 1, PadOf(block, block.kernel, 1), 1, false);
   if (!slot.same_shape()) {
-    list->Rewind(slot.h, slot.w, slot.cin);
     if (block.shortcut == Shortcut::kProjection) {
+      list->Rewind(slot.h, slot.w, slot.cin);
       list->Conv("shortcut", slot.cout, 1, slot.stride, 0, 1, false);
     } else if (slot.stride > 1) {
       // Subsampling reads and writes memory like a 1x1 pooling; the channels of zeros are not read.
+      list->Rewind(slot.h, slot.w, slot.cin);
       list->Pool("shortcut", LayerKind::kMaxPool, 1, slot.stride, 0);
+      list->Rewind(oh, ow, slot.cout);
     }
-    list->Rewind(oh, ow, slot.cout);
   }
+  // An addition's inputs are alike: either may be the layer before.
   list->Keeping("add", LayerKind::kAdd, 1, true);
 }
 
@@ -189,14 +196,23 @@ std::vector<const Block*> BlocksOf(const Space& space, const Genotype& genotype)
   return blocks;
 }
 
+void AppendLayers(const Space& space, int slot, const Block& block,
+                  std::vector<LayerShape>* layers) {
+  const Slot& here = space.slots[static_cast<size_t>(slot)];
+  std::vector<LayerShape> own = LayersOf(here, block, SlotPrefix(space, slot));
+  if (own.empty()) return;
+  const bool read_twice =
+      (block.kind == BlockKind::kMbConv && here.same_shape()) || block.kind == BlockKind::kResidual;
+  own[0].chained = !layers->empty() && !read_twice && !here.searchable() &&
+                   !space.slots[static_cast<size_t>(slot - 1)].searchable();
+  for (LayerShape& layer : own) layers->push_back(std::move(layer));
+}
+
 std::vector<LayerShape> LayersOf(const Space& space, const Genotype& genotype) {
   std::vector<LayerShape> layers;
   const std::vector<const Block*> blocks = BlocksOf(space, genotype);
   for (size_t i = 0; i < blocks.size(); ++i) {
-    for (LayerShape& layer :
-         LayersOf(space.slots[i], *blocks[i], SlotPrefix(space, static_cast<int>(i)))) {
-      layers.push_back(std::move(layer));
-    }
+    AppendLayers(space, static_cast<int>(i), *blocks[i], &layers);
   }
   return layers;
 }

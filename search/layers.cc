@@ -43,6 +43,7 @@ hw::Layer ToHardwareLayer(const nn::LayerShape& shape) {
   layer.groups = shape.groups;
   layer.bias = shape.bias;
   layer.relu = shape.relu;
+  layer.chained = shape.chained;
   return layer;
 }
 

@@ -1,8 +1,5 @@
 #include "search/objective.h"
 
-#include <map>
-#include <tuple>
-
 namespace rhnas::search {
 
 const char* ObjectiveName(Objective objective) {
@@ -37,45 +34,62 @@ double ObjectiveValue(Objective objective, const DesignCost& cost) {
   return 0;
 }
 
-Workload::Workload(const std::vector<hw::Layer>& layers) {
-  using Key =
-      std::tuple<hw::LayerKind, int, int, int, int, int, int, int, int, int, int, bool, bool>;
-  std::map<Key, size_t> seen;
-  for (const hw::Layer& l : layers) {
-    const Key key{l.kind, l.n,      l.h,   l.w,      l.c,    l.k,   l.r,
-                  l.s,    l.stride, l.pad, l.groups, l.bias, l.relu};
-    const auto [at, is_new] = seen.emplace(key, unique.size());
-    if (is_new) {
-      unique.push_back(l);
-      count.push_back(1);
-    } else {
-      ++count[at->second];
-    }
+ItemPrices PriceItems(const hw::DesignModel& model, const hw::ChainSet& chains,
+                      engine::ThreadPool& pool) {
+  const std::vector<hw::ChainSet::Item>& items = chains.items();
+  ItemPrices prices;
+  prices.latency_cycles.assign(items.size(), -1);
+  prices.energy_pj.assign(items.size(), 0);
+  prices.dram_bytes.assign(items.size(), 0);
+  // A chain is only looked for below what its parts take, so those come first: length by length.
+  for (size_t first = 0; first < items.size();) {
+    size_t last = first;
+    while (last < items.size() && items[last].length == items[first].length) ++last;
+    pool.ParallelFor(static_cast<int64_t>(last - first), 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t at = begin; at < end; ++at) {
+        const size_t i = first + static_cast<size_t>(at);
+        const std::optional<hw::LayerCost> cost =
+            model.EvaluateChain(chains.layers_of(items[i]), items[i].length,
+                                chains.Limit(static_cast<int>(i), prices.latency_cycles));
+        if (!cost) continue;
+        prices.latency_cycles[i] = cost->latency_cycles;
+        prices.energy_pj[i] = cost->energy_pj;
+        prices.dram_bytes[i] = cost->dram_bytes;
+      }
+    });
+    first = last;
   }
+  return prices;
 }
 
-std::optional<DesignCost> Evaluate(const hw::DesignModel& model, const Workload& workload,
-                                   engine::ThreadPool& pool, std::string* why) {
-  const size_t n = workload.unique.size();
-  std::vector<std::optional<hw::LayerCost>> costs(n);
-  pool.ParallelFor(static_cast<int64_t>(n), 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) {
-      costs[static_cast<size_t>(i)] = model.Evaluate(workload.unique[static_cast<size_t>(i)]);
-    }
-  });
+std::optional<DesignCost> SumOf(const hw::DesignModel& model, const hw::ChainSet& chains, int begin,
+                                int end, const ItemPrices& prices, std::string* why) {
+  std::vector<int> lengths;
+  int missing = 0;
+  if (!chains.Group(begin, end, prices.latency_cycles, &lengths, &missing)) {
+    if (why != nullptr) model.Evaluate(chains.layers()[static_cast<size_t>(missing)], why);
+    return std::nullopt;
+  }
   DesignCost total;
-  for (size_t i = 0; i < n; ++i) {
-    if (!costs[i]) {
-      if (why != nullptr) model.Evaluate(workload.unique[i], why);
-      return std::nullopt;
-    }
-    total.latency_cycles += costs[i]->latency_cycles * workload.count[i];
-    total.energy_pj += costs[i]->energy_pj * workload.count[i];
-    total.dram_bytes += costs[i]->dram_bytes * workload.count[i];
+  for (int at = begin; at < end; ++at) {
+    const int length = lengths[static_cast<size_t>(at - begin)];
+    if (length == 0) continue;
+    const auto item = static_cast<size_t>(chains.ItemAt(at, length));
+    total.latency_cycles += prices.latency_cycles[item];
+    total.energy_pj += prices.energy_pj[item];
+    total.dram_bytes += prices.dram_bytes[item];
   }
   total.edp_pj_cycles = static_cast<double>(total.latency_cycles) * total.energy_pj;
   total.area_um2 = model.area_um2();
   return total;
+}
+
+std::optional<DesignCost> Evaluate(const hw::DesignModel& model, const Workload& workload,
+                                   engine::ThreadPool& pool, std::string* why) {
+  const hw::ChainSet& chains = workload.chains;
+  const int layers = static_cast<int>(chains.layers().size());
+  if (layers > 1 && !model.RunsNetworks(why)) return std::nullopt;
+  return SumOf(model, chains, 0, layers, PriceItems(model, chains, pool), why);
 }
 
 }  // namespace rhnas::search

@@ -7,6 +7,7 @@
 
 #include "engine/status.h"
 #include "engine/threads.h"
+#include "hw/chain.h"
 #include "hw/cost.h"
 
 namespace rhnas::search {
@@ -26,17 +27,28 @@ struct DesignCost {
 // cycles, pJ or pJ cycles.
 double ObjectiveValue(Objective objective, const DesignCost& cost);
 
-// A network's layers with equal shapes counted once: what is evaluated when thousands of
-// accelerators are tried on the same network.
+// A network's layers and chains, equal ones once: what is evaluated when thousands of accelerators
+// are tried on the same network.
 struct Workload {
-  explicit Workload(const std::vector<hw::Layer>& layers);
-  std::vector<hw::Layer> unique;
-  std::vector<int> count;  // how often unique[i] occurs
+  explicit Workload(const std::vector<hw::Layer>& layers) : chains(layers) {}
+  hw::ChainSet chains;
 };
 
-// Sum over the workload, layers in parallel; the sum is taken in order, so it does not depend on
-// threads. Empty when the configuration is invalid or a layer fits no tiling; `why` says which.
+// Sum over the workload with the grouping of least latency on this design, items in parallel; the
+// sum is taken in order, so it does not depend on threads. Empty when the design is invalid, does
+// not run networks or a layer fits no tiling; `why` says which.
 std::optional<DesignCost> Evaluate(const hw::DesignModel& model, const Workload& workload,
                                    engine::ThreadPool& pool, std::string* why = nullptr);
+
+// The same for parts of one workload: every item priced once, sums over layers [begin, end).
+struct ItemPrices {
+  std::vector<int64_t> latency_cycles;  // negative: cannot run, or slower than its parts
+  std::vector<double> energy_pj;
+  std::vector<int64_t> dram_bytes;
+};
+ItemPrices PriceItems(const hw::DesignModel& model, const hw::ChainSet& chains,
+                      engine::ThreadPool& pool);
+std::optional<DesignCost> SumOf(const hw::DesignModel& model, const hw::ChainSet& chains, int begin,
+                                int end, const ItemPrices& prices, std::string* why = nullptr);
 
 }  // namespace rhnas::search

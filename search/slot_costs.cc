@@ -33,25 +33,56 @@ bool PriceUnmappable(std::vector<double>* costs) {
 
 engine::Result<SlotCosts> CostsOfSlots(const nn::Space& space, const hw::DesignModel& model,
                                        engine::ThreadPool& pool) {
-  SlotCosts costs;
+  std::string why;
+  if (!model.RunsNetworks(&why)) {
+    return engine::Status::Error("no network can run on %s: %s", model.design_name().c_str(),
+                                 why.c_str());
+  }
+  // All candidates of all slots as one list, so that equal layers and chains are priced once. Slots
+  // without a choice that follow each other are one candidate: chains may join them.
+  struct Candidate {
+    size_t slot;
+    const nn::Block* block;
+    int begin, end;
+  };
+  std::vector<Candidate> candidates;
+  std::vector<hw::Layer> layers;
+  std::vector<nn::LayerShape> shapes;
+  const auto close = [&](size_t slot, const nn::Block& block) {
+    const int begin = static_cast<int>(layers.size());
+    for (const nn::LayerShape& shape : shapes) layers.push_back(ToHardwareLayer(shape));
+    candidates.push_back({slot, &block, begin, static_cast<int>(layers.size())});
+    shapes.clear();
+  };
   for (size_t i = 0; i < space.slots.size(); ++i) {
     const nn::Slot& slot = space.slots[i];
+    const bool joins =
+        !slot.searchable() && i + 1 < space.slots.size() && !space.slots[i + 1].searchable();
+    for (const nn::Block& block : slot.candidates) {
+      nn::AppendLayers(space, static_cast<int>(i), block, &shapes);
+      if (!joins) close(i, block);
+    }
+  }
+  const hw::ChainSet chains(layers);
+  const ItemPrices prices = PriceItems(model, chains, pool);
+  SlotCosts costs;
+  for (size_t c = 0; c < candidates.size();) {
+    const size_t slot = candidates[c].slot;
     std::vector<double> latency, energy;
     std::string reason;
-    for (const nn::Block& block : slot.candidates) {
-      const std::vector<hw::Layer> layers =
-          ToHardwareLayers(nn::LayersOf(slot, block, "slot" + std::to_string(i)));
-      std::string why;
-      const std::optional<DesignCost> cost = Evaluate(model, Workload(layers), pool, &why);
+    for (; c < candidates.size() && candidates[c].slot == slot; ++c) {
+      const Candidate& candidate = candidates[c];
+      const std::optional<DesignCost> cost =
+          SumOf(model, chains, candidate.begin, candidate.end, prices, &why);
       latency.push_back(cost ? static_cast<double>(cost->latency_cycles) : kUnmappable);
       energy.push_back(cost ? cost->energy_pj : kUnmappable);
-      if (!cost) reason = block.name + ": " + why;
+      if (!cost) reason = candidate.block->name + ": " + why;
     }
     if (!PriceUnmappable(&latency) || !PriceUnmappable(&energy)) {
-      return engine::Status::Error("no candidate of slot %zu can run on %s: %s", i,
+      return engine::Status::Error("no candidate of slot %zu can run on %s: %s", slot,
                                    model.design_name().c_str(), reason.c_str());
     }
-    if (slot.searchable()) {
+    if (space.slots[slot].searchable()) {
       costs.latency_cycles.push_back(std::move(latency));
       costs.energy_pj.push_back(std::move(energy));
     } else {

@@ -31,7 +31,8 @@ TEST(Objective, WorkloadSumEqualsTheModelsOwn) {
       ToHardwareLayers(nn::LayersOf(network->space, network->genotype));
   const hw::CostModel model(Default(), hw::DefaultCostTable());
   const Workload workload(layers);
-  EXPECT_LT(workload.unique.size(), layers.size()) << "ResNet-20 repeats its blocks";
+  EXPECT_LT(static_cast<size_t>(workload.chains.singles()), layers.size())
+      << "ResNet-20 repeats its blocks";
   const std::optional<DesignCost> sum = Evaluate(model, workload, pool);
   const std::optional<hw::NetworkCost> whole = model.Evaluate(layers);
   ASSERT_TRUE(sum && whole);
@@ -71,10 +72,10 @@ TEST(SlotCosts, CandidateThatCannotRunIsPricedAway) {
   engine::ThreadPool pool(2);
   const nn::Space space = Tiny();
   // log2 of micro-op, input, weight and accumulator bytes, batch, input and output block, bus bits.
-  const int points[][8] = {{13, 16, 14, 14, 2, 5, 6, 128},
-                           {13, 12, 14, 18, 2, 6, 4, 128},
-                           {14, 13, 13, 14, 1, 4, 6, 512},
-                           {12, 13, 14, 15, 2, 5, 6, 512}};
+  const int points[][8] = {{11, 16, 13, 13, 0, 5, 6, 256},
+                           {13, 17, 14, 14, 1, 6, 6, 512},
+                           {14, 12, 14, 15, 2, 6, 6, 256},
+                           {15, 14, 14, 13, 0, 6, 4, 64}};
   int priced = 0;
   for (const auto& p : points) {
     hw::Config config = Default();
@@ -108,6 +109,28 @@ TEST(SlotCosts, CandidateThatCannotRunIsPricedAway) {
     }
   }
   EXPECT_GT(priced, 0) << "these points no longer show the case: find others";
+}
+
+// With several images in a row of the array and blocks that differ, what one layer puts out is not
+// what the next reads: no network runs, while each layer does.
+TEST(SlotCosts, NoNetworkOnAnAcceleratorThatRearranges) {
+  engine::ThreadPool pool(1);
+  hw::Config config = Default();
+  config.log_batch = 1;
+  config.log_block_out = 5;
+  config.vme_tag_bits = 32;
+  const hw::CostModel model(config, hw::DefaultCostTable());
+  const engine::Result<SlotCosts> costs = CostsOfSlots(Tiny(), model, pool);
+  ASSERT_FALSE(costs.ok());
+  EXPECT_NE(costs.status().message().find("LOG_BATCH"), std::string::npos)
+      << costs.status().message();
+  const std::vector<hw::Layer> layers = ToHardwareLayers(
+      nn::LayersOf(nn::ParseNetwork("resnet20")->space, nn::ParseNetwork("resnet20")->genotype));
+  std::string why;
+  EXPECT_FALSE(model.Evaluate(layers, &why).has_value());
+  EXPECT_NE(why.find("LOG_BATCH"), std::string::npos) << why;
+  EXPECT_FALSE(Evaluate(model, Workload(layers), pool).has_value());
+  for (const hw::Layer& layer : layers) EXPECT_TRUE(model.Evaluate(layer, &why)) << why;
 }
 
 // d(expected objective)/d(logits) against central differences of the same expression in double,
@@ -223,7 +246,9 @@ TEST(HardwareEnvironment, RewardsAreBoundedAndGraded) {
   EXPECT_GT(invalid, 0);
   EXPECT_EQ(environment.best_reward(), best);
   EXPECT_EQ(environment.proposals().total, 600);
-  EXPECT_LE(environment.evaluations(), valid + 2) << "a repeated proposal costs no evaluation";
+  EXPECT_EQ(environment.proposals().unmappable % 2, 0);
+  EXPECT_LE(environment.evaluations(), valid + environment.proposals().unmappable / 2 + 2)
+      << "a repeated proposal costs no evaluation";
   for (size_t rule = 0; rule < environment.proposals().by_rule.size(); ++rule) {
     EXPECT_EQ(environment.proposals().by_rule[rule] > 0,
               !environment.proposals().sample[rule].empty());
