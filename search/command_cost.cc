@@ -1,4 +1,5 @@
 // rhnas cost: what a network costs on an accelerator.
+#include "hw/chain.h"
 #include "hw/cost.h"
 #include "hw/json.h"
 #include "hw/vta_accelerator.h"
@@ -68,6 +69,8 @@ class CostCommand : public Command {
                   "with --layers: simulate GEMM, or GEMM and ALU, of before the pipelines");
     flags->Text("layer-table", "FILE", &layer_table_,
                 "read layer costs from a table of rhnas table build or import");
+    flags->Switch("no-fusion", &no_fusion_,
+                  "every layer a program of its own, also where a chain of up to three is faster");
     flags->Switch("per-layer", &per_layer_,
                   "a line for each layer (in JSON they are always there)");
   }
@@ -106,7 +109,8 @@ class CostCommand : public Command {
       if (!note.empty()) console->Note("rhnas cost: " + note);
       source.layers = std::move(*opened);
     }
-    const std::optional<hw::NetworkCost> cost = source.Model(*design)->Evaluate(layers, &why);
+    const std::optional<hw::NetworkCost> cost =
+        hw::SumOfChains(*source.Model(*design), hw::ChainSet(layers, !no_fusion_), &why);
     if (!cost) {
       return console->Fail(kExitFailure,
                            Format("%s cannot run on %s: %s", network.value->name.c_str(),
@@ -218,7 +222,7 @@ class CostCommand : public Command {
 
   NetworkArgument network_;
   std::string hw_ = "default", bus_ = "own", table_, layer_table_;
-  bool per_layer_ = false;
+  bool per_layer_ = false, no_fusion_ = false;
   CostLayersOptions layers_;
   std::string units_ = "pipelined";
 };

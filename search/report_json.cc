@@ -51,14 +51,21 @@ void AddEnergyParts(const hw::EnergyParts& parts, hw::JsonWriter* json) {
 void AddLayers(const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost,
                hw::JsonWriter* json) {
   json->Key("layers").BeginArray();
+  size_t first = 0;  // layer of the program
   for (size_t i = 0; i < cost.layers.size() && i < layers.size(); ++i) {
     const hw::LayerCost& layer = cost.layers[i];
     json->BeginObject();
     json->Key("name").String(layers[i].name).Key("kind").String(LayerKindName(layers[i]));
-    json->Key("macs").Int(layer.macs);
+    json->Key("macs").Int(layers[i].macs());
     json->Key("latency_cycles").Int(layer.latency_cycles);
     json->Key("energy_pj").Double(layer.energy_pj);
     json->Key("dram_bytes").Int(layer.dram_bytes);
+    if (layer.chain == 0) {  // its share is in the first layer's numbers
+      json->Key("fused_into").String(layers[first].name);
+      json->EndObject();
+      continue;
+    }
+    first = i;
     json->Key("bound").String(hw::BoundName(layer.bound));
     json->Key("tiling").String(layer.tiling.ToString());
     AddEnergyParts(layer.energy, json);

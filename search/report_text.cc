@@ -107,13 +107,22 @@ std::string LayerTable(const std::vector<hw::Layer>& layers, const hw::NetworkCo
   std::string text =
       Format("%-*s %-11s %13s %13s %10s %12s  %-8s %s\n", static_cast<int>(width), "layer", "kind",
              "MACs", "cycles", "energy", "DRAM bytes", "bound", "tiling");
+  size_t first = 0;  // layer of the program
   for (size_t i = 0; i < layers.size() && i < cost.layers.size(); ++i) {
     const hw::LayerCost& layer = cost.layers[i];
-    text += Format("%-*s %-11s %13s %13s %10s %12s  %-8s %s\n", static_cast<int>(width),
-                   layers[i].name.c_str(), LayerKindName(layers[i]), Grouped(layer.macs).c_str(),
-                   Grouped(layer.latency_cycles).c_str(), EnergyText(layer.energy_pj).c_str(),
-                   Grouped(layer.dram_bytes).c_str(), hw::BoundName(layer.bound),
-                   layer.tiling.ToString().c_str());
+    const std::string head =
+        Format("%-*s %-11s %13s", static_cast<int>(width), layers[i].name.c_str(),
+               LayerKindName(layers[i]), Grouped(layers[i].macs()).c_str());
+    if (layer.chain == 0) {
+      text += Format("%s %13s %10s %12s  %-8s with %s\n", head.c_str(), "-", "-", "-", "fused",
+                     layers[first].name.c_str());
+      continue;
+    }
+    first = i;
+    text +=
+        Format("%s %13s %10s %12s  %-8s %s\n", head.c_str(), Grouped(layer.latency_cycles).c_str(),
+               EnergyText(layer.energy_pj).c_str(), Grouped(layer.dram_bytes).c_str(),
+               hw::BoundName(layer.bound), layer.tiling.ToString().c_str());
   }
   return text;
 }
