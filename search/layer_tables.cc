@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "hw/chain.h"
 #include "hw/fnv.h"
 #include "hw/layer_table_csv.h"
 #include "hw/layer_table_rows.h"
@@ -58,9 +59,19 @@ class TabulatedModel final : public hw::DesignModel {
     return inner_->Evaluate(layer, why);
   }
 
+  std::optional<LayerCost> EvaluateChain(const Layer* layers, int count, int64_t below_cycles,
+                                         std::string* why) const override {
+    if (count == 1) return Evaluate(layers[0], why);
+    if (given()) return std::nullopt;
+    return inner_->EvaluateChain(layers, count, below_cycles, why);
+  }
+  bool RunsNetworks(std::string* why) const override {
+    return given() || inner_->RunsNetworks(why);
+  }
+
   std::optional<NetworkCost> Evaluate(const std::vector<Layer>& layers,
                                       std::string* why) const override {
-    if (!given()) return hw::SumOfLayers(*this, layers, why);
+    if (!given()) return hw::SumOfChains(*this, hw::ChainSet(layers), why);
     NetworkCost total;
     total.area_um2 = area_um2();
     for (const Layer& layer : layers) {
