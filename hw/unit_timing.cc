@@ -105,7 +105,7 @@ int64_t UnitTiming::Store(const Rows& rows, int64_t* beats) const {
     for (; left > 0; left -= burst, burst = write_burst) {
       const int64_t now = std::min(burst, left);
       cycles += burst_fixed;
-      if (out_words > 1) cycles += bubble * ((now + out_words - 1) / out_words - 1);
+      if (out_words > 0) cycles += bubble * ((now + out_words - 1) / out_words - 1);
     }
   }
   if (distinct == 1 && rows.count > 1) {

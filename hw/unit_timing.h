@@ -63,10 +63,11 @@ struct UnitTiming {
   };
   Load load[4];
 
-  int64_t out_bytes, out_words;  // of one element; bus words of it, 0: not wider than the bus
-  int64_t store_fixed;           // an instruction
-  int64_t burst_fixed;           // command, address, response of one write burst
-  int64_t bubble;                // a scratchpad read between elements
+  int64_t out_bytes;    // of one element
+  int64_t out_words;    // bus words of one row of it; 0: not wider than the bus
+  int64_t store_fixed;  // an instruction
+  int64_t burst_fixed;  // command, address, response of one write burst
+  int64_t bubble;       // a scratchpad read between rows of elements
 
   // --- Fetch (core/FetchVME64.scala, FetchWideVME.scala) ---
   int64_t fetch_group;     // instructions a refill brings

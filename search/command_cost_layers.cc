@@ -31,16 +31,54 @@ struct TimedLayer {
   }
 };
 
-// Absolute errors against measured cycles, in percent.
+// Against measured cycles: absolute errors in percent, Spearman's rank correlation, and measured
+// over modelled as the geometric mean of its ratios.
 struct Errors {
-  double mean = 0, p95 = 0, worst = 0;
+  double mean = 0, p95 = 0, worst = 0, rank_correlation = 0, ratio = 0;
   int layers = 0;
 };
 
-Errors ErrorsOf(std::vector<double> percent) {
+// Places from 0, equal values share the mean of theirs.
+std::vector<double> Ranks(const std::vector<double>& values) {
+  std::vector<size_t> order(values.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(),
+            [&values](size_t a, size_t b) { return values[a] < values[b]; });
+  std::vector<double> ranks(values.size());
+  for (size_t i = 0, end = 0; i < order.size(); i = end) {
+    while (end < order.size() && values[order[end]] == values[order[i]]) ++end;
+    for (size_t j = i; j < end; ++j) ranks[order[j]] = 0.5 * static_cast<double>(i + end - 1);
+  }
+  return ranks;
+}
+
+double Correlation(const std::vector<double>& a, const std::vector<double>& b) {
+  const auto count = static_cast<double>(a.size());
+  double sum_a = 0, sum_b = 0, ab = 0, aa = 0, bb = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    sum_a += a[i];
+    sum_b += b[i];
+  }
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double da = a[i] - sum_a / count, db = b[i] - sum_b / count;
+    ab += da * db;
+    aa += da * da;
+    bb += db * db;
+  }
+  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0;
+}
+
+Errors ErrorsOf(const std::vector<double>& measured, const std::vector<double>& modelled) {
   Errors errors;
-  errors.layers = static_cast<int>(percent.size());
-  if (percent.empty()) return errors;
+  errors.layers = static_cast<int>(measured.size());
+  if (measured.empty()) return errors;
+  std::vector<double> percent;
+  for (size_t i = 0; i < measured.size(); ++i) {
+    percent.push_back(100 * (modelled[i] / measured[i] - 1));
+    errors.ratio += std::log(measured[i] / modelled[i]);
+  }
+  errors.ratio = std::exp(errors.ratio / static_cast<double>(measured.size()));
+  errors.rank_correlation = Correlation(Ranks(measured), Ranks(modelled));
   for (double& p : percent) errors.mean += p = std::abs(p);
   errors.mean /= static_cast<double>(percent.size());
   std::sort(percent.begin(), percent.end());
@@ -58,7 +96,7 @@ struct Summary {
 
 Summary Summarize(const std::vector<TimedLayer>& layers) {
   Summary sum;
-  std::vector<double> simulated, closed;
+  std::vector<double> measured, simulated, closed;
   for (const TimedLayer& l : layers) {
     const int64_t count = l.row.count;
     sum.simulated += count * l.time.cycles;
@@ -67,11 +105,12 @@ Summary Summarize(const std::vector<TimedLayer>& layers) {
     sum.dram_bytes += count * l.cost.dram_bytes;
     sum.energy_pj += static_cast<double>(count) * l.cost.energy_pj;
     if (l.row.measured_cycles == 0) continue;
-    simulated.push_back(l.Error(l.time.cycles));
-    closed.push_back(l.Error(l.cost.latency_cycles));
+    measured.push_back(static_cast<double>(l.row.measured_cycles));
+    simulated.push_back(static_cast<double>(l.time.cycles));
+    closed.push_back(static_cast<double>(l.cost.latency_cycles));
   }
-  sum.simulated_error = ErrorsOf(simulated);
-  sum.closed_error = ErrorsOf(closed);
+  sum.simulated_error = ErrorsOf(measured, simulated);
+  sum.closed_error = ErrorsOf(measured, closed);
   return sum;
 }
 
@@ -202,9 +241,9 @@ class Layers {
     json.Key("mac_count").Int(sum.macs).Key("dram_bytes").Int(sum.dram_bytes);
     json.Key("energy_pj").Double(sum.energy_pj);
     if (sum.simulated_error.layers > 0) {
-      json.Key("simulated_error_percent");
+      json.Key("simulated_against_measured");
       AddErrors(sum.simulated_error, &json);
-      json.Key("closed_form_error_percent");
+      json.Key("closed_form_against_measured");
       AddErrors(sum.closed_error, &json);
     }
     json.EndObject();
@@ -279,16 +318,22 @@ class Layers {
 
   static void AddErrors(const Errors& errors, hw::JsonWriter* json) {
     json->BeginObject();
-    json->Key("mean").Double(errors.mean).Key("p95").Double(errors.p95);
-    json->Key("worst").Double(errors.worst);
+    json->Key("layers").Int(errors.layers);
+    json->Key("mean_error_percent").Double(errors.mean);
+    json->Key("p95_error_percent").Double(errors.p95);
+    json->Key("worst_error_percent").Double(errors.worst);
+    json->Key("rank_correlation").Double(errors.rank_correlation);
+    json->Key("measured_over_modelled").Double(errors.ratio);
     json->EndObject();
   }
 
   static std::string ErrorLine(const char* name, const Errors& errors) {
     return Format(
         "%-12s |error| against %d measured: mean %.3f%%, 95%% of layers within %.3f%%, "
-        "worst %.3f%%\n",
-        name, errors.layers, errors.mean, errors.p95, errors.worst);
+        "worst %.3f%%\n"
+        "             rank correlation %.4f, measured / %s %.4f\n",
+        name, errors.layers, errors.mean, errors.p95, errors.worst, errors.rank_correlation, name,
+        errors.ratio);
   }
 
   const CostLayersOptions& options_;
