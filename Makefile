@@ -62,7 +62,7 @@ COLD = nn/blocks nn/data nn/data_files nn/data_folder nn/genotype nn/layer_shape
   hw/layer_table_write hw/layer_text hw/listing hw/mapped_file hw/node_scaling hw/number \
   hw/layer_file hw/operands hw/parse_layer hw/program_file hw/reference \
   hw/systolic_accelerator hw/systolic_config hw/systolic_validity \
-  hw/sram_sweep hw/tables hw/tables_builtin hw/vta_accelerator rl/agent
+  hw/space_text hw/sram_sweep hw/tables hw/tables_builtin hw/vta_accelerator rl/agent
 ifeq ($(OPT),-O2)
 $(call objects,$(SOURCES_search) search/main.cc $(COLD:=.cc)): OPT = -Os
 endif

@@ -3,14 +3,13 @@
 // and first looks.
 #include "hw/space.h"
 
+#include <cstdio>
+
 #include "hw/number.h"
 #include "hw/space_walk.h"
 
 namespace rhnas::hw {
 namespace {
-
-// As many as the widest point of `vta` at a 64-bit bus and the default's depths ask for.
-constexpr int kSpaceTagBits = 21;
 
 SpaceParameter Range(const char* key, int first, int last) {
   SpaceParameter parameter{key, {}};
@@ -18,11 +17,24 @@ SpaceParameter Range(const char* key, int first, int last) {
   return parameter;
 }
 
-uint32_t Bit(Rule rule) { return 1u << static_cast<unsigned>(rule); }
+SpaceParameter SearchedBus() { return {kBusKey, {64, 128, 256, 512}}; }
 
-uint32_t EncodingRules() {
-  return Bit(Rule::kR1) | Bit(Rule::kR2) | Bit(Rule::kR3) | Bit(Rule::kR4) | Bit(Rule::kR5) |
-         Bit(Rule::kR6) | Bit(Rule::kAddress);
+// Far beyond any space file.
+constexpr size_t kMaxFileBytes = 1 << 20;
+
+// False: there is no such file, or it cannot be read.
+bool ReadFile(const std::string& path, std::string* text) {
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return false;
+  char buffer[4096];
+  size_t count = 0;
+  while (text->size() <= kMaxFileBytes &&
+         (count = std::fread(buffer, 1, sizeof buffer, file)) > 0) {
+    text->append(buffer, count);
+  }
+  const bool good = std::ferror(file) == 0 && text->size() <= kMaxFileBytes;
+  std::fclose(file);
+  return good;
 }
 
 }  // namespace
@@ -85,7 +97,6 @@ Result<HwSpace> FindHwSpace(const std::string& name, const SpaceOptions& options
   space.name = name;
   space.base.vme_tag_bits = kSpaceTagBits;
   space.derived_tags = options.derived_tags;
-  const SpaceParameter searched_bus{kBusKey, {64, 128, 256, 512}};
   if (name == "vta") {
     space.parameters = {
         Range("LOG_BATCH", 0, 4),           Range("LOG_BLOCK_IN", 0, 6),
@@ -97,7 +108,7 @@ Result<HwSpace> FindHwSpace(const std::string& name, const SpaceOptions& options
         Range("LOG_BATCH", 0, 2),           Range("LOG_BLOCK_IN", 3, 6),
         Range("LOG_BLOCK_OUT", 3, 6),       Range("LOG_UOP_BUFF_SIZE", 11, 16),
         Range("LOG_INP_BUFF_SIZE", 12, 19), Range("LOG_WGT_BUFF_SIZE", 13, 21),
-        Range("LOG_ACC_BUFF_SIZE", 13, 20), searched_bus,
+        Range("LOG_ACC_BUFF_SIZE", 13, 20), SearchedBus(),
     };
     return space;  // the bus is always one of its parameters
   } else if (name == "vta-small") {
@@ -107,23 +118,29 @@ Result<HwSpace> FindHwSpace(const std::string& name, const SpaceOptions& options
         Range("LOG_ACC_BUFF_SIZE", 16, 17),
     };
   } else {
+    std::string text;
+    if (ReadFile(name, &text)) return ParseHwSpace(text, name, options);
     const std::vector<std::string> names = HwSpaceNames();
     const std::string near = Nearest(name, names.data(), static_cast<int>(names.size()));
-    std::string message = "unknown hardware space \"" + name + "\"";
+    std::string message = "no accelerator space or readable file named \"" + name + "\"";
     if (!near.empty()) message += ", did you mean \"" + near + "\"?";
     message += "; spaces:";
     for (const std::string& known : names) message += " " + known;
     return Error{message};
   }
-  if (options.bus_bits == 0) {
-    space.parameters.push_back(searched_bus);
-  } else {
-    space.base.bus_bits = space.base.dpi_data_bits = options.bus_bits;
-  }
+  PlaceBus(options, &space);
   return space;
 }
 
-SpaceCount Count(const HwSpace& space, const Limits& limits) {
+void PlaceBus(const SpaceOptions& options, HwSpace* space) {
+  if (options.bus_bits == 0) {
+    space->parameters.push_back(SearchedBus());
+  } else {
+    space->base.bus_bits = space->base.dpi_data_bits = options.bus_bits;
+  }
+}
+
+SpaceCount Count(const HwSpace& space, const Limits& limits, uint32_t chosen) {
   SpaceCount count;
   count.points = space.points();
   for (SpaceWalk walk(space); !walk.done(); walk.Next()) {
@@ -137,12 +154,16 @@ SpaceCount Count(const HwSpace& space, const Limits& limits) {
       ++count.valid;
       ++bucket.valid;
     }
-    if ((broken & EncodingRules()) == 0) {
+    if ((broken & kEncodingRules) == 0) {
       ++count.encoding_valid;
       ++bucket.encoding_valid;
     }
+    if ((broken & chosen) == 0) {
+      ++count.chosen_valid;
+      ++bucket.chosen_valid;
+    }
     for (size_t rule = 0; rule < kRuleCount; ++rule) count.by_rule[rule] += broken >> rule & 1u;
-    if ((broken & Bit(Rule::kR7)) != 0) count.tag_memories += TagViolations(config);
+    if ((broken & RuleBit(Rule::kR7)) != 0) count.tag_memories += TagViolations(config);
   }
   return count;
 }

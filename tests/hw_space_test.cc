@@ -43,6 +43,12 @@ TEST(HwSpace, VtaCounts) {
 }
 
 TEST(HwSpace, VtaWideCounts) {
+  // 352,047 of 663,552; the default lies in it, on three limits at once.
+  EXPECT_TRUE(FindHwSpace("vta-wide")->Find(Config(), nullptr));
+  const Config standard;
+  EXPECT_EQ(standard.log_inp_depth() + standard.log_wgt_depth() + standard.log_acc_depth(), 32);
+  EXPECT_EQ(standard.log_inp_depth() + standard.log_acc_depth(), 22);
+  EXPECT_EQ(standard.log_uop_depth(), 13);
   const SpaceCount count = CountOf("vta-wide");
   EXPECT_EQ(count.points, 663552);
   EXPECT_EQ(count.valid, 352047);
@@ -69,6 +75,129 @@ TEST(HwSpace, ValidSharesByArraySize) {
   }
 }
 
+// The explorer's own rule: every scratchpad deeper than one element, micro-op indices within 32
+// bits; nothing of ALU instructions or addresses (literature: 8,736 points).
+TEST(HwSpace, TheExplorersOwnRule) {
+  const SpaceCount count = Count(*FindHwSpace("vta"), {}, RuleBit(Rule::kR5) | RuleBit(Rule::kR6));
+  EXPECT_EQ(count.chosen_valid, 8736);
+  EXPECT_EQ(count.encoding_valid, 8280);
+  const int64_t valid[] = {0, 0, 100, 560, 1276, 1680, 1600, 1280, 960};
+  for (size_t i = 0; i < 9; ++i) {
+    EXPECT_EQ(count.by_log_macs[4 + i].chosen_valid, valid[i]) << (16 << i);
+  }
+  int64_t points = 0, encoding = 0, all = 0;
+  for (const MacBucket& bucket : count.by_log_macs) {
+    points += bucket.points;
+    encoding += bucket.encoding_valid;
+    all += bucket.valid;
+  }
+  EXPECT_EQ(points, count.points);
+  EXPECT_EQ(encoding, count.encoding_valid);
+  EXPECT_EQ(all, count.valid);
+}
+
+// The literature's wide box, in the text form: 510,300 points, 69.5 % valid.
+TEST(HwSpace, TheWideBoxAsText) {
+  const Result<HwSpace> space = ParseHwSpace(
+      "# the box of the published extension\n"
+      "LOG_BATCH: 0..3\n"
+      "LOG_BLOCK_IN: 3..7\n"
+      "LOG_BLOCK_OUT: 3..7\n"
+      "LOG_UOP_BUFF_SIZE: 10..16\n"
+      "LOG_INP_BUFF_SIZE: 12..20\n"
+      "LOG_WGT_BUFF_SIZE: 12..20\n"
+      "LOG_ACC_BUFF_SIZE: 12..20\n",
+      "box.txt");
+  ASSERT_TRUE(space.ok()) << space.error();
+  const SpaceCount count = Count(*space);
+  EXPECT_EQ(count.points, 510300);
+  EXPECT_EQ(count.encoding_valid, 1);
+  EXPECT_NEAR(100.0 * static_cast<double>(count.encoding_valid) / 510300, 69.5, 0.05);
+}
+
+TEST(HwSpace, TextFormRoundTrips) {
+  for (const std::string& name : HwSpaceNames()) {
+    const HwSpace known = *FindHwSpace(name);
+    const Result<HwSpace> read = ParseHwSpace(HwSpaceText(known), name);
+    ASSERT_TRUE(read.ok()) << read.error();
+    ASSERT_EQ(read->points(), known.points());
+    for (int64_t point = 0; point < known.points(); point += 1 + known.points() / 50) {
+      EXPECT_TRUE(read->At(point) == known.At(point)) << name << " " << point;
+    }
+  }
+  HwSpace odd;
+  odd.parameters = {{"LOG_BATCH", {0, 1, 2, 4, 6, 7}}, {"BUS", {64, 512}}};
+  EXPECT_EQ(HwSpaceText(odd), "LOG_BATCH: 0..2, 4, 6, 7\nBUS: 64, 512\n");
+}
+
+TEST(HwSpace, TextFormOptions) {
+  const Result<HwSpace> space = ParseHwSpace(
+      "base: block32  # everything else\r\n\n"
+      "  LOG_INP_BUFF_SIZE :  13..15 , 17 \n"
+      "BUS: 128\n"
+      "ENABLE_INSTRUCTION_CLP: 0, 1",
+      "my.space");
+  ASSERT_TRUE(space.ok()) << space.error();
+  EXPECT_EQ(space->name, "my.space");
+  EXPECT_EQ(space->points(), 8);
+  const Config first = space->At(0), last = space->At(7);
+  EXPECT_EQ(first.log_block_in, 5);
+  EXPECT_EQ(first.bus_bits, 128);
+  EXPECT_EQ(first.dpi_data_bits, 128);
+  EXPECT_EQ(first.vme_tag_bits, 21);
+  EXPECT_FALSE(first.clp);
+  EXPECT_TRUE(last.clp);
+  EXPECT_EQ(last.log_inp_buff, 17);
+  SpaceOptions options;
+  options.bus_bits = 0;
+  EXPECT_EQ(ParseHwSpace("LOG_BATCH: 0", "a", options)->points(), 4);  // the bus is searched
+  options.bus_bits = 256;
+  EXPECT_EQ(ParseHwSpace("LOG_BATCH: 0", "a", options)->At(0).bus_bits, 256);
+  options.derived_tags = true;
+  EXPECT_NE(ParseHwSpace("LOG_BATCH: 0", "a", options)->At(0).vme_tag_bits, 21);
+  EXPECT_EQ(ParseHwSpace("SHL_VME_CLT_TAG_BITS: 20", "a", options)->At(0).vme_tag_bits, 20);
+}
+
+TEST(HwSpace, TextFormErrors) {
+  const auto error = [](const std::string& text) {
+    const Result<HwSpace> space = ParseHwSpace(text, "s");
+    return space.ok() ? "no error" : space.error();
+  };
+  EXPECT_EQ(error(""), "s: no parameters, expected lines such as LOG_BATCH: 0..2");
+  EXPECT_EQ(error("# nothing\nbase: default\n"),
+            "s: no parameters, expected lines such as LOG_BATCH: 0..2");
+  EXPECT_EQ(
+      error("\nLOG_BATCH 0..2"),
+      "s:2: found \"LOG_BATCH 0..2\", expected \"PARAMETER: values\" such as LOG_BATCH: 0..2");
+  EXPECT_EQ(error("LOG_BACH: 0"),
+            "s:1: unknown parameter \"LOG_BACH\", did you mean \"LOG_BATCH\"?");
+  EXPECT_EQ(error("LOG_BLOCK: 3"),
+            "s:1: unknown parameter \"LOG_BLOCK\", write LOG_BLOCK_IN and LOG_BLOCK_OUT instead");
+  EXPECT_EQ(error("qqqqqq: 3"),
+            "s:1: unknown parameter \"qqqqqq\", expected base, BUS or a key of "
+            "vta_config.json");
+  EXPECT_EQ(
+      error("SHL_MEM_AXI_DATA_BITS: 64"),
+      "s:1: found SHL_MEM_AXI_DATA_BITS, write BUS instead: it sets SHL_MEM_AXI_DATA_BITS and "
+      "DPI_DATA_BITS together");
+  EXPECT_EQ(error("LOG_BATCH: 0\nBUS: 64\nLOG_BATCH: 1"),
+            "s:3: LOG_BATCH appears twice (first in line 1)");
+  EXPECT_EQ(error("base: default\nbase: default"), "s:2: base appears twice (first in line 1)");
+  EXPECT_EQ(error("base: defaul").find("s:1: base: no configuration or file named \"defaul\""), 0u);
+  for (const char* bad :
+       {"LOG_BATCH:", "LOG_BATCH: x", "LOG_BATCH: 1,", "LOG_BATCH: 1..", "LOG_BATCH: -1",
+        "LOG_BATCH: 1 2", "LOG_BATCH: 0x1", "LOG_BATCH: 99999999999"}) {
+    EXPECT_NE(error(bad).find("expected whole numbers such as 15..18 or 15, 17"), std::string::npos)
+        << bad << ": " << error(bad);
+  }
+  EXPECT_EQ(error("LOG_BATCH: 2..1"), "s:1: LOG_BATCH: found 2..1, expected the smaller end first");
+  EXPECT_EQ(error("LOG_BATCH: 0..11"), "s:1: LOG_BATCH: found 0..11, expected values from 0 to 10");
+  EXPECT_EQ(error("LOG_BATCH: 2, 2"), "s:1: LOG_BATCH: found 2 after 2, expected growing values");
+  EXPECT_EQ(
+      error("DPI_DELAY: 1..1000000\nMAX_BURST_LENGTH: 1..60000"),
+      "s:2: MAX_BURST_LENGTH: the space has more than 1000000000 points, expected fewer values");
+}
+
 TEST(HwSpace, PointsWalkInOrderAndAreFoundAgain) {
   for (const std::string& name : HwSpaceNames()) {
     const Result<HwSpace> space = FindHwSpace(name);
@@ -91,6 +220,12 @@ TEST(HwSpace, FreeBusIsAParameter) {
   const SpaceCount count = CountOf("vta", 0);
   EXPECT_EQ(count.points, 4 * 15680);
   EXPECT_EQ(count.valid, 6472 + 6101 + 5770 + 0);
+}
+
+TEST(HwSpace, SmallSpace) {
+  const SpaceCount count = CountOf("vta-small");
+  EXPECT_EQ(count.points, 162);
+  EXPECT_EQ(count.valid, 1);
 }
 
 TEST(HwSpace, UnknownNameSuggestsTheNearest) {
