@@ -147,13 +147,23 @@ Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bi
   return {hw::ConfigOnBus(*found, bus_bits), kExitOk};
 }
 
-Result<hw::CostTable> LoadCostTable(const std::string& path) {
-  if (path.empty()) return hw::DefaultCostTable();
-  Result<std::string> text = engine::ReadFile(path);
-  if (!text.ok()) return text.status();
-  hw::Result<hw::CostTable> table = hw::ParseCostTable(*text, path);
-  if (!table.ok()) return Status::Error("%s", table.error().c_str());
-  return *table;
+bool IsSpaceFile(const std::string& name_or_path) {
+  return hw::FindAcceleratorOfSpace(name_or_path) == nullptr;
+}
+
+Argument<hw::HwSpace> ResolveHwSpace(const std::string& name_or_path,
+                                     const hw::SpaceOptions& options) {
+  const bool file = IsSpaceFile(name_or_path) && Exists(name_or_path);
+  if (!file && IsSpaceFile(name_or_path) && name_or_path.find('/') != std::string::npos) {
+    return {Status::Error("%s: no such file", name_or_path.c_str()), kExitFailure};
+  }
+  if (file && !IsFile(name_or_path)) {
+    return {Status::Error("%s: is not a file, expected an accelerator space", name_or_path.c_str()),
+            kExitFailure};
+  }
+  hw::Result<hw::HwSpace> space = hw::FindHwSpace(name_or_path, options);
+  if (space.ok()) return {std::move(*space), kExitOk};
+  return {Status::Error("%s", space.error().c_str()), file ? kExitFailure : kExitUsage};
 }
 
 }  // namespace rhnas::search

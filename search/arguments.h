@@ -5,7 +5,7 @@
 
 #include "engine/status.h"
 #include "hw/config.h"
-#include "hw/tables.h"
+#include "hw/space.h"
 #include "nn/space.h"
 #include "search/flags.h"
 
@@ -41,7 +41,10 @@ bool IsHardwareFile(const std::string& name_or_path);
 // says; otherwise the platform's bus, with a tag field as wide as that bus needs (R7).
 Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bits);
 
-// Empty path: the built-in table.
-engine::Result<hw::CostTable> LoadCostTable(const std::string& path);
+// True for anything but the name of a space of a family that is compiled in.
+bool IsSpaceFile(const std::string& name_or_path);
+// --hw-space NAME|FILE of VTA.
+Argument<hw::HwSpace> ResolveHwSpace(const std::string& name_or_path,
+                                     const hw::SpaceOptions& options);
 
 }  // namespace rhnas::search

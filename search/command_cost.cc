@@ -11,6 +11,7 @@
 #include "search/report_json.h"
 #include "search/report_text.h"
 #include "search/search_flags.h"
+#include "search/table_flags.h"
 
 namespace rhnas::search {
 
@@ -59,8 +60,9 @@ class CostCommand : public Command {
     std::vector<std::string> buses = BusChoices();
     buses.back() = "own";
     flags->Choice("bus", &bus_, buses, "put it on a memory bus of so many bits; own: its own");
-    flags->Text("energy-table", "FILE", &table_,
-                "CSV of energies and areas instead of the built-in one");
+    DeclareTableFlags(&table_, flags);
+    flags->Switch("print-table", &print_table_,
+                  "print the energy table as CSV, to edit and give back; needs no network");
     flags->Text("layers", "FILE", &layers_.path,
                 "time the layers of a CSV file, by simulation and by the closed form; --hw is then "
                 "\"rtl\" unless given: the stock hardware as measured");
@@ -77,6 +79,7 @@ class CostCommand : public Command {
 
   int Run(FlagSet* flags, const std::vector<std::string>& /*words*/, Console* console) override {
     if (!layers_.path.empty()) return RunLayers(*flags, console);
+    if (print_table_) return PrintTable(console);
     const Argument<nn::Network> network = ResolveNetwork(network_);
     if (!network.value.ok()) {
       return console->Fail(network.exit_code, network.value.status().message());
@@ -86,7 +89,7 @@ class CostCommand : public Command {
       return console->Fail(config.exit_code, config.value.status().message());
     }
     const Result<hw::CostTable> table = LoadCostTable(table_);
-    if (!table.ok()) return console->Fail(table.status());
+    if (!table.ok()) return console->Fail(TableExitCode(table_), table.status().message());
 
     const std::vector<hw::Verdict> verdicts = hw::CheckAll(*config.value);
     if (!verdicts.empty()) return Invalid(*network.value, *config.value, verdicts, console);
@@ -122,6 +125,13 @@ class CostCommand : public Command {
   }
 
  private:
+  int PrintTable(Console* console) const {
+    const Result<hw::CostTable> table = LoadCostTable(table_);
+    if (!table.ok()) return console->Fail(TableExitCode(table_), table.status().message());
+    console->Print(hw::CostTableCsv(*table));
+    return kExitOk;
+  }
+
   int RunLayers(const FlagSet& flags, Console* console) {
     if (!network_.text.empty()) {
       return console->Fail(kExitUsage, "--network and --layers exclude each other, give one");
@@ -137,7 +147,7 @@ class CostCommand : public Command {
       return console->Fail(config.exit_code, config.value.status().message());
     }
     const Result<hw::CostTable> table = LoadCostTable(table_);
-    if (!table.ok()) return console->Fail(table.status());
+    if (!table.ok()) return console->Fail(TableExitCode(table_), table.status().message());
     const hw::Verdict verdict = hw::Check(*config.value);
     if (!verdict.ok) {
       return console->Fail(kExitFailure, "accelerator " + hw::ShortName(*config.value) +
@@ -221,8 +231,9 @@ class CostCommand : public Command {
   }
 
   NetworkArgument network_;
-  std::string hw_ = "default", bus_ = "own", table_, layer_table_;
-  bool per_layer_ = false, no_fusion_ = false;
+  std::string hw_ = "default", bus_ = "own", layer_table_;
+  bool per_layer_ = false, no_fusion_ = false, print_table_ = false;
+  TableChoice table_;
   CostLayersOptions layers_;
   std::string units_ = "pipelined";
 };

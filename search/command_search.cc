@@ -108,7 +108,7 @@ class SearchCommand : public Command {
  private:
   // The text of the files that settings name.
   struct Copies {
-    std::string fixed_hw, energy_table;
+    std::string fixed_hw, energy_table, hw_space;
   };
 
   // The settings with the run folder's copies in place of the files that they name.
@@ -117,9 +117,10 @@ class SearchCommand : public Command {
     if (!options.fixed_hw.empty() && IsHardwareFile(options.fixed_hw)) {
       options.fixed_hw = folder.File(RunFolder::kFixedHardware);
     }
-    if (!options.energy_table.empty()) {
-      options.energy_table = folder.File(RunFolder::kEnergyTable);
+    if (!options.energy_table.file.empty()) {
+      options.energy_table.file = folder.File(RunFolder::kEnergyTable);
     }
+    if (IsSpaceFile(options.hw_space)) options.hw_space = folder.File(RunFolder::kHwSpace);
     return options;
   }
 
@@ -128,8 +129,11 @@ class SearchCommand : public Command {
     if (on_copies.fixed_hw != options_.fixed_hw) {
       status = engine::WriteFileAtomically(on_copies.fixed_hw, copies.fixed_hw);
     }
-    if (status.ok() && on_copies.energy_table != options_.energy_table) {
-      status = engine::WriteFileAtomically(on_copies.energy_table, copies.energy_table);
+    if (status.ok() && on_copies.energy_table.file != options_.energy_table.file) {
+      status = engine::WriteFileAtomically(on_copies.energy_table.file, copies.energy_table);
+    }
+    if (status.ok() && on_copies.hw_space != options_.hw_space) {
+      status = engine::WriteFileAtomically(on_copies.hw_space, copies.hw_space);
     }
     return status;
   }
@@ -137,7 +141,9 @@ class SearchCommand : public Command {
   Status CheckCopies(const RunFolder& folder, const SearchOptions& on_copies) const {
     for (const auto& [copy, original, name] :
          {std::tuple(on_copies.fixed_hw, options_.fixed_hw, RunFolder::kFixedHardware),
-          std::tuple(on_copies.energy_table, options_.energy_table, RunFolder::kEnergyTable)}) {
+          std::tuple(on_copies.energy_table.file, options_.energy_table.file,
+                     RunFolder::kEnergyTable),
+          std::tuple(on_copies.hw_space, options_.hw_space, RunFolder::kHwSpace)}) {
       if (copy == original || folder.Has(name)) continue;
       return Status::Error("%s: holds no %s, the copy of %s that its run works with",
                            folder.path().c_str(), name, original.c_str());
@@ -149,7 +155,8 @@ class SearchCommand : public Command {
   std::string NamingOriginals(std::string message, const SearchOptions& on_copies) const {
     for (const auto& [copy, original] :
          {std::pair(on_copies.fixed_hw, options_.fixed_hw),
-          std::pair(on_copies.energy_table, options_.energy_table)}) {
+          std::pair(on_copies.energy_table.file, options_.energy_table.file),
+          std::pair(on_copies.hw_space, options_.hw_space)}) {
       const size_t at = copy.empty() ? std::string::npos : message.find(copy);
       if (at != std::string::npos) message.replace(at, copy.size(), original);
     }
@@ -168,10 +175,22 @@ class SearchCommand : public Command {
       if (!fixed.value.ok()) return console->Fail(fixed.exit_code, fixed.value.status().message());
       copies.fixed_hw = hw::ToJson(*fixed.value) + "\n";
     }
-    if (!options_.energy_table.empty()) {
-      Result<std::string> table = engine::ReadFile(options_.energy_table);
+    if (!options_.energy_table.file.empty()) {
+      Result<std::string> table = engine::ReadFile(options_.energy_table.file);
       if (!table.ok()) return console->Fail(table.status());
       copies.energy_table = std::move(*table);
+    }
+    if (Result<hw::CostTable> table = LoadCostTable(options_.energy_table); !table.ok()) {
+      return console->Fail(TableExitCode(options_.energy_table), table.status().message());
+    }
+    if (IsSpaceFile(options_.hw_space)) {
+      hw::SpaceOptions space_options;
+      space_options.bus_bits = options_.bus_bits;
+      const Argument<hw::HwSpace> space = ResolveHwSpace(options_.hw_space, space_options);
+      if (!space.value.ok()) return console->Fail(space.exit_code, space.value.status().message());
+      Result<std::string> text = engine::ReadFile(options_.hw_space);
+      if (!text.ok()) return console->Fail(text.status());
+      copies.hw_space = std::move(*text);
     }
     const std::string base =
         Format("runs/%s-%s-s%llu", options_.space.c_str(), ObjectiveName(options_.objective),

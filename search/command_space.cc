@@ -1,4 +1,6 @@
 // rhnas space: what can be searched, which accelerators can be built.
+#include <algorithm>
+
 #include "hw/json.h"
 #include "hw/space.h"
 #include "hw/vta_accelerator.h"
@@ -8,6 +10,7 @@
 #include "search/report_text.h"
 #include "search/search_flags.h"
 #include "search/suggest.h"
+#include "search/table_flags.h"
 
 namespace rhnas::search {
 
@@ -41,12 +44,13 @@ class SpaceCommand : public Command {
            "file lies\n"
            "in the space is told, but does not make it invalid. JSON of --count: hw_space, points, "
            "valid,\n"
-           "by_rule (a point may break several), by_macs; of --check: files (file, valid, "
+           "valid_encoding, by_rule (a point may break several), by_macs; of --check: files (file, "
+           "valid, "
            "verdicts, "
            "..).";
   }
   const char* examples() const override {
-    return "  rhnas space --hw-space vta --count --json\n"
+    return "  rhnas space --hw-space vta --count --rules R1,R6\n"
            "  rhnas space --hw-space vta --check my_config.json vta_config.json --board xc7z020";
   }
 
@@ -54,9 +58,14 @@ class SpaceCommand : public Command {
     flags->Group("Network space");
     flags->Text("space", "NAME", &space_, "describe this network space").choices = nn::SpaceNames();
     flags->Group("Accelerator space");
-    flags->Text("hw-space", "NAME", &hw_space_, "describe this accelerator space").choices =
-        hw::HwSpaceNames();
+    flags
+        ->Text("hw-space", "NAME|FILE", &hw_space_,
+               "describe this accelerator space, or that of a file (lines of PARAMETER: values; "
+               "what is printed is such a file)")
+        .choices = hw::HwSpaceNames();
     flags->Switch("count", &count_, "count its points and the valid ones");
+    flags->Text("rules", "R1,R2,..", &rules_,
+                "with --count: one more column, the share valid under these rules alone");
     flags->List("check", "FILE", &files_, "check these files (or presets)");
     flags->Choice("bus", &bus_, BusChoices(),
                   "the platform's memory bus in bits; free searches it, as vta-wide always does");
@@ -66,6 +75,7 @@ class SpaceCommand : public Command {
     flags->Number("area-max", &area_max_, 0, 1000,
                   "area cap relative to the default accelerator's area; 0: none");
     DeclareBoardFlag(&board_, flags);
+    DeclareTableFlags(&table_, flags);
   }
 
   int Run(FlagSet* flags, const std::vector<std::string>& /*words*/, Console* console) override {
@@ -81,24 +91,35 @@ class SpaceCommand : public Command {
     if (!space_.empty()) return DescribeNetworks(console);
     if (!hardware) {
       if (flags->given("bus") || flags->given("derived-tags") || flags->given("area-max") ||
-          flags->given("board")) {
-        return console->Fail(kExitUsage,
-                             "--bus, --derived-tags, --area-max and --board need --hw-space with "
-                             "--count or --check");
+          flags->given("board") || flags->given("rules")) {
+        return console->Fail(
+            kExitUsage,
+            "--bus, --derived-tags, --area-max, --board and --rules need --hw-space with "
+            "--count or --check");
       }
       return ListAll(console);
     }
     if (hw_space_.empty()) {
       return console->Fail(kExitUsage, "--hw-space is needed: " + JoinWords(hw::HwSpaceNames()));
     }
-    const hw::Result<hw::HwSpace> space = hw::FindHwSpace(hw_space_, OptionsFor(BusBits(bus_)));
-    if (!space.ok()) return console->Fail(kExitUsage, space.error());
+    const Argument<hw::HwSpace> space = ResolveHwSpace(hw_space_, OptionsFor(BusBits(bus_)));
+    if (!space.value.ok()) return console->Fail(space.exit_code, space.value.status().message());
+    if (flags->given("rules") && !count_) {
+      return console->Fail(kExitUsage, "--rules needs --count");
+    }
+    uint32_t rules = hw::kEncodingRules;
+    if (Status status = ParseRules(&rules); !status.ok()) {
+      return console->Fail(kExitUsage, status.message());
+    }
 
     hw::Limits limits;
+    const Result<hw::CostTable> table = LoadCostTable(table_);
+    if (!table.ok()) return console->Fail(TableExitCode(table_), table.status().message());
+    limits.area_table = &*table;
     if (area_max_ > 0) {
       const hw::Result<hw::Config> base = hw::FindConfig("default");
       if (!base.ok()) return console->Fail(kExitFailure, base.error());
-      limits.area_max_um2 = area_max_ * hw::AreaUm2(*base, hw::DefaultCostTable());
+      limits.area_max_um2 = area_max_ * hw::AreaUm2(*base, *table);
     }
     if (!board_.empty()) {
       const hw::Result<hw::Board> board = hw::FindBoard(board_);
@@ -106,10 +127,32 @@ class SpaceCommand : public Command {
       limits.board = *board;
     }
     if (!files_.empty()) return CheckFiles(limits, console);
-    return count_ ? CountPoints(*space, limits, console) : DescribeHardware(*space, console);
+    return count_ ? CountPoints(*space.value, limits, rules, console)
+                  : DescribeHardware(*space.value, console);
   }
 
  private:
+  // "R1,R6" into a set; an empty text leaves it as it is.
+  Status ParseRules(uint32_t* rules) const {
+    if (rules_.empty()) return Status::Ok();
+    std::vector<std::string> names;
+    for (int i = 0; i < hw::kRuleCount; ++i)
+      names.emplace_back(hw::RuleName(static_cast<hw::Rule>(i)));
+    *rules = 0;
+    for (size_t begin = 0; begin <= rules_.size();) {
+      const size_t end = std::min(rules_.find(',', begin), rules_.size());
+      const std::string name = rules_.substr(begin, end - begin);
+      begin = end + 1;
+      uint32_t bit = 0;
+      for (size_t i = 0; i < names.size(); ++i) {
+        if (names[i] == name) bit = 1u << i;
+      }
+      if (bit == 0) return Status::Error("--rules: %s", UnknownWord("rule", name, names).c_str());
+      *rules |= bit;
+    }
+    return Status::Ok();
+  }
+
   hw::SpaceOptions OptionsFor(int bus_bits) const {
     hw::SpaceOptions options;
     options.bus_bits = bus_bits;
@@ -184,74 +227,102 @@ class SpaceCommand : public Command {
     json.BeginObject();
     json.Key("hw_space").String(space.name).Key("points").Int(space.points());
     json.Key("parameters").BeginObject();
-    std::string text = Format("accelerator space %s: %s points\n\n", space.name.c_str(),
+    std::string text = Format("# accelerator space %s: %s points\n", space.name.c_str(),
                               Grouped(space.points()).c_str());
+    text += "# The rest is as in " + hw::ShortName(space.base) + ".\n" + hw::HwSpaceText(space);
     for (const hw::SpaceParameter& parameter : space.parameters) {
       json.Key(parameter.key).BeginArray();
-      text += Format("  %-22s", parameter.key.c_str());
-      for (int value : parameter.values) {
-        json.Int(value);
-        text += Format(" %d", value);
-      }
+      for (int value : parameter.values) json.Int(value);
       json.EndArray();
-      text += "\n";
     }
     json.EndObject().EndObject();
-    text += "\nThe rest is as in " + hw::ShortName(space.base) + ".\n";
     console->Print(console->json() ? json.text() + "\n" : text);
     return kExitOk;
   }
 
-  static int CountPoints(const hw::HwSpace& space, const hw::Limits& limits, Console* console) {
-    const hw::SpaceCount count = hw::Count(space, limits);
+  int CountPoints(const hw::HwSpace& space, const hw::Limits& limits, uint32_t rules,
+                  Console* console) const {
+    const hw::SpaceCount count = hw::Count(space, limits, rules);
     if (count.by_rule[static_cast<size_t>(hw::Rule::kR7)] == count.points) {
       console->Note(
           Format("rhnas space: R7 breaks every point: %d VME tag bits are too few for this "
                  "bus; --derived-tags gives each point as many as it needs",
                  space.At(0).vme_tag_bits));
     }
-    if (console->json()) {
-      hw::JsonWriter json;
-      json.BeginObject();
-      json.Key("hw_space").String(space.name);
-      json.Key("points").Int(count.points).Key("valid").Int(count.valid);
-      AddByRule(hw::Vta(), count.by_rule.data(), &json);
-      json.Key("by_macs").BeginArray();
-      for (size_t i = 0; i < count.by_log_macs.size(); ++i) {
-        const hw::MacBucket& bucket = count.by_log_macs[i];
-        if (bucket.points == 0) continue;
-        json.BeginObject().Key("macs_per_cycle").Int(int64_t{1} << i);
-        json.Key("points").Int(bucket.points).Key("valid").Int(bucket.valid).EndObject();
-      }
-      json.EndArray().EndObject();
-      console->Print(json.text() + "\n");
-      return kExitOk;
+    console->Print(console->json() ? CountJson(space, count) : CountText(space, count));
+    return kExitOk;
+  }
+
+  std::string CountJson(const hw::HwSpace& space, const hw::SpaceCount& count) const {
+    hw::JsonWriter json;
+    const auto add = [&](int64_t points, int64_t valid, int64_t encoding, int64_t chosen) {
+      json.Key("points").Int(points).Key("valid").Int(valid);
+      json.Key("valid_encoding").Int(encoding);
+      if (!rules_.empty()) json.Key("valid_chosen").Int(chosen);
+    };
+    json.BeginObject();
+    json.Key("hw_space").String(space.name);
+    if (!rules_.empty()) json.Key("rules").String(rules_);
+    add(count.points, count.valid, count.encoding_valid, count.chosen_valid);
+    AddByRule(hw::Vta(), count.by_rule.data(), &json);
+    json.Key("r7_memories").Int(count.tag_memories);
+    json.Key("by_macs").BeginArray();
+    for (size_t i = 0; i < count.by_log_macs.size(); ++i) {
+      const hw::MacBucket& bucket = count.by_log_macs[i];
+      if (bucket.points == 0) continue;
+      json.BeginObject().Key("macs_per_cycle").Int(int64_t{1} << i);
+      add(bucket.points, bucket.valid, bucket.encoding_valid, bucket.chosen_valid);
+      json.EndObject();
     }
+    json.EndArray().EndObject();
+    return json.text() + "\n";
+  }
+
+  std::string CountText(const hw::HwSpace& space, const hw::SpaceCount& count) const {
     const auto percent = [](int64_t part, int64_t whole) {
       return whole == 0 ? 0.0 : 100 * static_cast<double>(part) / static_cast<double>(whole);
     };
     std::string text = Format(
-        "accelerator space %s: %s points, %s valid (%.2f%%)\n\n"
-        "points that break each rule (a point may break several):\n",
+        "accelerator space %s: %s points\n"
+        "valid under all rules: %s (%.2f%%); under the encoding rules alone (R1 to R6, address): "
+        "%s (%.2f%%)\n",
         space.name.c_str(), Grouped(count.points).c_str(), Grouped(count.valid).c_str(),
-        percent(count.valid, count.points));
+        percent(count.valid, count.points), Grouped(count.encoding_valid).c_str(),
+        percent(count.encoding_valid, count.points));
+    if (!rules_.empty()) {
+      text +=
+          Format("under %s alone: %s (%.2f%%)\n", rules_.c_str(),
+                 Grouped(count.chosen_valid).c_str(), percent(count.chosen_valid, count.points));
+    }
+    text += "\npoints that break each rule (a point may break several):\n";
     for (int i = 0; i < hw::kRuleCount; ++i) {
       const int64_t broken = count.by_rule[static_cast<size_t>(i)];
       if (broken == 0) continue;
       const hw::Rule rule = static_cast<hw::Rule>(i);
-      text += Format("  %-8s %10s  %s\n", hw::RuleName(rule), Grouped(broken).c_str(),
-                     hw::RuleDescription(rule));
+      text += Format("  %-8s %10s %7.2f%%  %s", hw::RuleName(rule), Grouped(broken).c_str(),
+                     percent(broken, count.points), hw::RuleDescription(rule));
+      if (rule == hw::Rule::kR7 && count.tag_memories != broken) {
+        text += Format("; %s memories", Grouped(count.tag_memories).c_str());
+      }
+      text += "\n";
     }
-    text += Format("\n%12s %10s %10s %8s\n", "MACs a cycle", "points", "valid", "share");
+    text += Format("\n%12s %10s %10s %8s %10s %8s", "MACs a cycle", "points", "valid", "share",
+                   "encoding", "share");
+    if (!rules_.empty()) text += Format(" %10s %8s", "chosen", "share");
+    text += "\n";
     for (size_t i = 0; i < count.by_log_macs.size(); ++i) {
       const hw::MacBucket& bucket = count.by_log_macs[i];
       if (bucket.points == 0) continue;
-      text += Format("%12s %10s %10s %7.2f%%\n", Grouped(int64_t{1} << i).c_str(),
-                     Grouped(bucket.points).c_str(), Grouped(bucket.valid).c_str(),
-                     percent(bucket.valid, bucket.points));
+      text += Format("%12s %10s", Grouped(int64_t{1} << i).c_str(), Grouped(bucket.points).c_str());
+      const auto add = [&](int64_t valid) {
+        text += Format(" %10s %7.2f%%", Grouped(valid).c_str(), percent(valid, bucket.points));
+      };
+      add(bucket.valid);
+      add(bucket.encoding_valid);
+      if (!rules_.empty()) add(bucket.chosen_valid);
+      text += "\n";
     }
-    console->Print(text);
-    return kExitOk;
+    return text;
   }
 
   int CheckFiles(const hw::Limits& limits, Console* console) const {
@@ -321,7 +392,8 @@ class SpaceCommand : public Command {
     return json.text() + "\n";
   }
 
-  std::string space_, hw_space_, board_, bus_ = "64";
+  std::string space_, hw_space_, board_, bus_ = "64", rules_;
+  TableChoice table_;
   bool count_ = false, derived_tags_ = false;
   std::vector<std::string> files_;
   double area_max_ = 0;

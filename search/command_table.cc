@@ -13,6 +13,7 @@
 #include "search/signals.h"
 #include "search/suggest.h"
 #include "search/table_build.h"
+#include "search/table_flags.h"
 
 namespace rhnas::search {
 
@@ -76,11 +77,11 @@ class TableCommand : public Command {
                "input height and width; 0: the space's own");
     flags->Int("channels", &options_.channels, 0, 4096, "input channels; 0: the space's own");
     flags->Group("Configurations");
-    flags->Text("hw-space", "NAME", &hw_space_, "accelerator space");
+    flags->Text("hw-space", "NAME|FILE", &hw_space_,
+                "accelerator space, or a file with one of your own");
     std::vector<std::string> buses = BusChoices();
     flags->Choice("bus", &bus_, buses, "the platform's memory bus in bits; free: all of them");
-    flags->Text("energy-table", "FILE", &energy_table_,
-                "CSV of energies and areas instead of the built-in one");
+    DeclareTableFlags(&energy_table_, flags);
     flags->Group("Run");
     flags->Text("out", "FILE", &out_, "what to write (default SPACE-HWSPACE-BUS.table, or .csv)");
     flags->Switch("resume", &resume_, "go on with an interrupted build");
@@ -133,7 +134,9 @@ class TableCommand : public Command {
         spaces->family->FindSpace(hw_space_, options);
     if (!hardware.ok()) return console->Fail(kExitUsage, "--hw-space: " + hardware.error());
     Result<hw::CostTable> prices = LoadCostTable(energy_table_);
-    if (!prices.ok()) return console->Fail(prices.status());
+    if (!prices.ok()) {
+      return console->Fail(TableExitCode(energy_table_), prices.status().message());
+    }
     spaces->hardware = std::move(*hardware);
     spaces->items = TableItems(*networks);
     spaces->prices = std::move(*prices);
@@ -152,7 +155,7 @@ class TableCommand : public Command {
 
   std::string Out(const char* extension) const {
     if (!out_.empty()) return out_;
-    return space_ + "-" + hw_space_ + "-" + bus_ + extension;
+    return space_ + "-" + hw_space_.substr(hw_space_.rfind('/') + 1) + "-" + bus_ + extension;
   }
 
   int Build(Console* console) {
@@ -327,7 +330,8 @@ class TableCommand : public Command {
   }
 
   std::vector<std::string> words_;
-  std::string file_, space_ = "fbnet-cifar", hw_space_ = "vta", bus_ = "64", energy_table_, out_;
+  std::string file_, space_ = "fbnet-cifar", hw_space_ = "vta", bus_ = "64", out_;
+  TableChoice energy_table_;
   nn::SpaceOptions options_;
   bool resume_ = false;
   int threads_ = 0;

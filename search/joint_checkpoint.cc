@@ -30,17 +30,20 @@ std::string JointSearch::Impl::Fingerprint() const {
       "space=%s width=%.17g always_pw=%d accelerator=%s hw_space=%s bus=%d hw=%s objective=%s "
       "area_max=%.17g "
       "board=%s "
-      "latency_max=%.17g accuracy_min=%.17g energy_table=%s dataset=%s train=%d test=%d warmup=%d "
+      "latency_max=%.17g accuracy_min=%.17g energy_table=%s node=%d/%d dram=%d clock=%.17g "
+      "dataset=%s train=%d test=%d warmup=%d "
       "search=%d "
       "final=%d batch=%d arch_every=%d hw_every=%d hw_evaluations=%d hw_final=%d lambda=%.17g "
       "gradient=%d "
       "lr=%.9g decay=%.9g arch_lr=%.9g tau=%.9g..%.9g agent=%s seed=%llu%s",
-      o.space.c_str(), o.width, o.always_pw, accelerator->name(), o.hw_space.c_str(), o.bus_bits,
-      file_name(o.fixed_hw).c_str(), ObjectiveName(o.objective), o.area_max, o.board.c_str(),
-      o.latency_max, o.accuracy_min, file_name(o.energy_table).c_str(), o.dataset.c_str(),
-      o.train_size, o.test_size, o.warmup_epochs, o.search_epochs, o.final_epochs, o.batch,
-      o.arch_every, o.hw_every, o.hw_evaluations, o.hw_final_evaluations, o.lambda,
-      static_cast<int>(o.arch_gradient), static_cast<double>(o.weight_lr),
+      o.space.c_str(), o.width, o.always_pw, accelerator->name(), file_name(o.hw_space).c_str(),
+      o.bus_bits, file_name(o.fixed_hw).c_str(), ObjectiveName(o.objective), o.area_max,
+      o.board.c_str(), o.latency_max, o.accuracy_min, file_name(o.energy_table.file).c_str(),
+      o.energy_table.options.node_nm, static_cast<int>(o.energy_table.options.process),
+      static_cast<int>(o.energy_table.options.dram), o.energy_table.options.clock_mhz,
+      o.dataset.c_str(), o.train_size, o.test_size, o.warmup_epochs, o.search_epochs,
+      o.final_epochs, o.batch, o.arch_every, o.hw_every, o.hw_evaluations, o.hw_final_evaluations,
+      o.lambda, static_cast<int>(o.arch_gradient), static_cast<double>(o.weight_lr),
       static_cast<double>(o.weight_decay), static_cast<double>(o.arch_lr),
       static_cast<double>(o.temperature), static_cast<double>(o.temperature_final), o.agent.c_str(),
       static_cast<unsigned long long>(o.seed), layers.c_str());

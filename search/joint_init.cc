@@ -26,15 +26,9 @@ constexpr double kWeightShare = 0.72, kArchShare = 0.18, kValidationShare = 0.10
 Status JointSearch::Impl::Init() {
   const SearchOptions& o = options;
   started = std::chrono::steady_clock::now();
-  if (o.energy_table.empty()) {
-    table = hw::DefaultCostTable();
-  } else {
-    Result<std::string> text = engine::ReadFile(o.energy_table);
-    if (!text.ok()) return text.status();
-    hw::Result<hw::CostTable> parsed = hw::ParseCostTable(*text, o.energy_table);
-    if (!parsed.ok()) return Status::Error("%s", parsed.error().c_str());
-    table = std::move(*parsed);
-  }
+  Result<hw::CostTable> loaded = LoadCostTable(o.energy_table);
+  if (!loaded.ok()) return loaded.status();
+  table = std::move(*loaded);
 
   Result<nn::DataPair> opened =
       nn::OpenData({o.dataset, o.data_dir, o.seed, o.train_size, o.test_size});

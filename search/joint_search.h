@@ -21,6 +21,7 @@
 #include "nn/supernet.h"
 #include "search/hardware_environment.h"
 #include "search/objective.h"
+#include "search/table_flags.h"
 
 namespace rhnas::search {
 
@@ -32,8 +33,8 @@ struct SearchOptions {
   std::string accelerator = "vta";  // the family's name
   // A family that is not compiled in; null: found by its name. Must outlive the search.
   const hw::Accelerator* own_accelerator = nullptr;
-  std::string hw_space = "vta";
-  int bus_bits = 64;  // 0: searched ("free")
+  std::string hw_space = "vta";  // a name, or a file of the user's (hw/space_text.cc)
+  int bus_bits = 64;             // 0: searched ("free")
   // Fixes the accelerator to this preset or file: network search only (the baseline run). Empty:
   // search it.
   std::string fixed_hw;
@@ -42,7 +43,7 @@ struct SearchOptions {
   std::string board;         // budget of a board as well; empty: none
   double latency_max = 0;    // cycles; 0: none
   double accuracy_min = 0;   // 0..1; 0: none
-  std::string energy_table;  // CSV file; empty: built in
+  TableChoice energy_table;  // CSV file or built in
   std::string layer_table;   // layer costs, a table or a CSV; empty: evaluated
   // Data.
   std::string dataset = "synth", data_dir;

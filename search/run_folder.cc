@@ -166,7 +166,8 @@ void RunFolder::Discard() {
   const std::string checkpoint = kCheckpoint;
   for (const std::string& name :
        {std::string(kConfig), std::string(kLog), checkpoint, checkpoint + ".prev",
-        std::string(kEnergyTable), std::string(kFixedHardware), std::string(".probe")}) {
+        std::string(kEnergyTable), std::string(kFixedHardware), std::string(kHwSpace),
+        std::string(".probe")}) {
     fs::remove(fs::path(File(name)), ignored);
   }
   // remove() leaves a folder that is not empty alone.

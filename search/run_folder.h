@@ -23,6 +23,7 @@ class RunFolder {
   // Copies of the files that settings name: those may be edited or moved, a run may not change.
   static constexpr char kEnergyTable[] = "energy_table.csv";
   static constexpr char kFixedHardware[] = "hw_config.json";
+  static constexpr char kHwSpace[] = "hw_space.txt";
 
   RunFolder() = default;
   ~RunFolder();

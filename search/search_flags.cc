@@ -61,8 +61,11 @@ void DeclareSearchFlags(SearchOptions* o, FlagSet* flags) {
                 "blocks of expansion 1 have a leading pointwise convolution");
 
   flags->Group("Accelerator space");
-  flags->Choice("hw-space", &o->hw_space, hw::HwSpaceNames(),
-                "accelerator space; vta-wide always searches the bus");
+  flags
+      ->Text("hw-space", "NAME|FILE", &o->hw_space,
+             "accelerator space, or a file with one of your own (lines of PARAMETER: values); "
+             "vta-wide always searches the bus")
+      .choices = hw::HwSpaceNames();
   flags->Choice(
       "bus", BusChoices(), BusChoice(o->bus_bits),
       [o](const std::string& text) { o->bus_bits = BusBits(text); },
@@ -86,8 +89,7 @@ void DeclareSearchFlags(SearchOptions* o, FlagSet* flags) {
   flags->Number("latency-max", &o->latency_max, 0, kInfinity, "latency limit in cycles; 0: none");
   flags->Number("accuracy-min", &o->accuracy_min, 0, 1,
                 "accuracy floor that lambda is steered by; 0: none");
-  flags->Text("energy-table", "FILE", &o->energy_table,
-              "CSV of energies and areas instead of the built-in one");
+  DeclareTableFlags(&o->energy_table, flags);
   flags
       ->Text("layer-table", "FILE", &o->layer_table,
              "read layer costs from a table of rhnas table build, or a CSV of your own")

@@ -310,7 +310,7 @@ TEST(SearchFlags, EverySettingRoundTrips) {
   EXPECT_EQ(options.board, "xc7z020");
   EXPECT_EQ(options.latency_max, 1e6);
   EXPECT_EQ(options.accuracy_min, 0.9);
-  EXPECT_EQ(options.energy_table, "t.csv");
+  EXPECT_EQ(options.energy_table.file, "t.csv");
   EXPECT_EQ(options.dataset, "cifar10");
   EXPECT_EQ(options.data_dir, "d");
   EXPECT_EQ(options.train_size, 100);

@@ -230,7 +230,7 @@ TEST(JointSearch, AreaCapTakesTheUsersTable) {
     }
     ASSERT_TRUE(engine::WriteFileAtomically(path, csv).ok());
     SearchOptions options = ShortSearch();
-    options.energy_table = path;
+    options.energy_table.file = path;
     SearchResult result;
     ASSERT_NE(RunWhole(options, &result), 0u);
     EXPECT_LE(result.cost.area_um2, result.default_cost.area_um2);

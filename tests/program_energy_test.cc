@@ -1,0 +1,148 @@
+// The program: tables by node, spaces of the user's own, boards; every mistake is one clear line.
+#include "tests/program_cli.h"
+
+namespace rhnas {
+namespace {
+
+class EnergyCli : public Cli {
+ protected:
+  void Write(const std::string& name, const std::string& text) {
+    std::ofstream(dir_ + "/" + name, std::ios::binary) << text;
+  }
+  hw::Json Json(const std::vector<std::string>& words) {
+    const Outcome outcome = Run(words);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    const hw::Result<hw::Json> json = hw::ParseJson(outcome.out, "output");
+    EXPECT_TRUE(json.ok()) << json.error();
+    return *json;
+  }
+  // One line, this exit code, this text in it, nothing on standard output.
+  void ExpectError(const std::vector<std::string>& words, int code, const std::string& text) {
+    const Outcome outcome = Run(words);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_NE(outcome.err.find(text), std::string::npos) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+};
+
+TEST_F(EnergyCli, TablesByNode) {
+  const auto energy = [this](const std::vector<std::string>& flags) {
+    std::vector<std::string> words = {"cost", "--network", "fbnet-a", "--json"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    return Json(words);
+  };
+  const hw::Json standard = energy({});
+  const auto part = [](const hw::Json& json, const char* name) {
+    return json.Find("energy_parts")->Find(name)->number;
+  };
+  const hw::Json small = energy({"--node", "28"});
+  EXPECT_LT(part(small, "mac_pj"), part(standard, "mac_pj"));
+  EXPECT_LT(small.Find("area_um2")->number, standard.Find("area_um2")->number);
+  EXPECT_EQ(small.Find("latency_cycles")->number, standard.Find("latency_cycles")->number);
+  const hw::Json leaky = energy({"--process", "hp"});
+  EXPECT_GT(part(leaky, "leakage_pj"), part(standard, "leakage_pj"));
+  const hw::Json hbm = energy({"--dram", "hbm2", "--clock", "200"});
+  EXPECT_NEAR(part(hbm, "dram_pj") / part(standard, "dram_pj"), 31.2 / 64, 1e-12);
+  EXPECT_NEAR(part(hbm, "leakage_pj") / part(standard, "leakage_pj"), 0.5, 1e-12);
+}
+
+TEST_F(EnergyCli, WrongTablesAreTold) {
+  const auto cost = [](const std::vector<std::string>& flags) {
+    std::vector<std::string> words = {"cost", "--network", "fbnet-a"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    return words;
+  };
+  ExpectError(cost({"--node", "12"}), 2, "--node: 12 is outside 16..65");
+  ExpectError(cost({"--process", "hq"}), 2, "did you mean \"hp\"?");
+  ExpectError(cost({"--dram", "ddr4"}), 2, "did you mean \"ddr3\"?");
+  ExpectError(cost({"--clock", "0"}), 2, "--clock: 0 is outside");
+  ExpectError(cost({"--clock", "nan"}), 2, "--clock: expected a number");
+  ExpectError(cost({"--energy-table", "no.csv"}), 1, "no.csv");
+  const std::string csv = Run({"cost", "--print-table", "--node", "28"}).out;
+  Write("t.csv", csv);
+  EXPECT_EQ(Run(cost({"--energy-table", "t.csv"})).out, Run(cost({"--node", "28"})).out);
+  ExpectError(cost({"--energy-table", "t.csv", "--node", "28"}), 2, "does not go with --node");
+  ExpectError({"search", "--energy-table", "t.csv", "--dram", "ddr3", "--out", "run"}, 2,
+              "does not go with --node");
+  EXPECT_FALSE(fs::exists(dir_ + "/run"));
+  const auto with = [&csv](const std::string& from, const std::string& to) {
+    std::string text = csv;
+    return text.replace(text.find(from), from.size(), to);
+  };
+  Write("bad.csv", with("dram_read_pj_per_byte,64", "dram_read_pj_per_byte,-64"));
+  ExpectError(cost({"--energy-table", "bad.csv"}), 1,
+              "dram_read_pj_per_byte: found -64, expected a number of at least 0");
+  Write("bad.csv", with("dram_read_pj_per_byte,64", "dram_read_pj_per_byte,inf"));
+  ExpectError(cost({"--energy-table", "bad.csv"}), 1, "found \"inf\", expected a finite number");
+  Write("bad.csv", with("alu_op_pj,", "alu_opp_pj,"));
+  ExpectError(cost({"--energy-table", "bad.csv"}), 1,
+              "bad.csv:3: unknown row \"alu_opp_pj\", did you mean \"alu_op_pj\"?");
+  Write("bad.csv", csv.substr(0, csv.size() / 2));
+  EXPECT_EQ(Run(cost({"--energy-table", "bad.csv"})).code, 1);
+  Write("bad.csv", with("alu_op_pj,", "mac_pj,"));
+  ExpectError(cost({"--energy-table", "bad.csv"}), 1, "bad.csv:3: row \"mac_pj\" appears twice");
+}
+
+TEST_F(EnergyCli, SpacesOfOnesOwn) {
+  Write("my.space",
+        "# mine\nLOG_BLOCK_IN: 3..5\nLOG_BLOCK_OUT: 3..5\nLOG_INP_BUFF_SIZE: 14..16\n"
+        "LOG_WGT_BUFF_SIZE: 16..18\nLOG_ACC_BUFF_SIZE: 16, 17\n");
+  const hw::Json mine = Json({"space", "--hw-space", "my.space", "--count", "--json"});
+  const hw::Json small = Json({"space", "--hw-space", "vta-small", "--count", "--json"});
+  EXPECT_EQ(mine.Find("points")->integer_value, 162);
+  for (const char* key : {"points", "valid", "valid_encoding"}) {
+    EXPECT_EQ(mine.Find(key)->integer_value, small.Find(key)->integer_value) << key;
+  }
+  // What is printed is a file again.
+  Write("wide.space", Run({"space", "--hw-space", "vta-wide"}).out);
+  EXPECT_EQ(
+      Json({"space", "--hw-space", "wide.space", "--count", "--json"}).Find("valid")->integer_value,
+      352047);
+  const Outcome check = Run({"space", "--hw-space", "my.space", "--check", "default"});
+  EXPECT_EQ(check.code, 0) << check.err;
+  EXPECT_NE(check.out.find("in space my.space"), std::string::npos) << check.out;
+  const Outcome table =
+      Run({"table", "build", "--space", "tiny", "--hw-space", "my.space", "--out", "t.table"});
+  EXPECT_EQ(table.code, 0) << table.err;
+
+  Write("bad.space", "LOG_BATCH: 0\nLOG_BACH: 1\n");
+  const std::string message =
+      "bad.space:2: unknown parameter \"LOG_BACH\", did you mean \"LOG_BATCH\"?";
+  ExpectError({"space", "--hw-space", "bad.space", "--count"}, 1, message);
+  ExpectError({"search", "--hw-space", "bad.space", "--out", "run"}, 1, message);
+  EXPECT_FALSE(fs::exists(dir_ + "/run"));
+  EXPECT_NE(Run({"table", "build", "--hw-space", "bad.space", "--out", "b.table"}).code, 0);
+  EXPECT_FALSE(fs::exists(dir_ + "/b.table"));
+  ExpectError({"space", "--hw-space", "no/such.space", "--count"}, 1,
+              "no/such.space: no such file");
+  ExpectError({"space", "--hw-space", "vta-smal", "--count"}, 2, "did you mean \"vta-small\"?");
+}
+
+TEST_F(EnergyCli, CountsUnderChosenRules) {
+  const hw::Json json =
+      Json({"space", "--hw-space", "vta", "--count", "--json", "--rules", "R1,R6"});
+  EXPECT_EQ(json.Find("valid_chosen")->integer_value, 8736);
+  EXPECT_EQ(json.Find("valid_encoding")->integer_value, 8280);
+  EXPECT_EQ(json.Find("valid")->integer_value, 6472);
+  ExpectError({"space", "--hw-space", "vta", "--count", "--rules", "R1,R66"}, 2,
+              "--rules: unknown rule \"R66\"");
+  ExpectError({"space", "--hw-space", "vta", "--rules", "R1"}, 2, "--rules needs --count");
+}
+
+TEST_F(EnergyCli, BoardsLimitSpaces) {
+  int64_t before = 0;
+  for (const char* board : {"xc7z020", "xczu3eg", "xczu7ev"}) {  // growing
+    const int64_t valid =
+        Json({"space", "--hw-space", "vta", "--count", "--json", "--board", board})
+            .Find("valid")
+            ->integer_value;
+    EXPECT_GT(valid, before) << board;
+    before = valid;
+  }
+  EXPECT_LT(before, 6472);
+  ExpectError({"space", "--hw-space", "vta", "--count", "--board", "xc7z02"}, 2, "xc7z020");
+}
+
+}  // namespace
+}  // namespace rhnas
