@@ -98,7 +98,7 @@ bool AddWindow(const Parts& parts, const Config& config, Work* work, std::string
       work->pool_scale = scale.multiplier;
       ++work->filled_ops;
     }
-    work->immediate_ops = 1 + ClipOps(layer.relu, config);
+    work->immediate_ops = 1 + ClipOps(false, config);  // of averages, always to both ends
   }
   work->rows = (work->filled_rows + 2 * work->alu.pad - work->alu.r) / work->alu.stride + 1;
   work->cols = (work->filled_cols + 2 * work->alu.pad - work->alu.s) / work->alu.stride + 1;

@@ -55,18 +55,6 @@ std::vector<int> SourceUnits(const Layer& layer, int in_units, int unit, int out
   return units;
 }
 
-AverageScale ScaleOf(int64_t taps) {
-  AverageScale scale;
-  for (scale.shift = 14; scale.shift >= 0; --scale.shift) {
-    const int64_t m = ((int64_t{2} << scale.shift) / taps + 1) / 2;
-    if (m <= 127) {
-      scale.multiplier = static_cast<int>(m);
-      return scale;
-    }
-  }
-  return scale;
-}
-
 int64_t AverageTaps(const Layer& layer) {
   return layer.kind == LayerKind::kGlobalAvgPool ? int64_t{layer.h} * layer.w
                                                  : int64_t{layer.r} * layer.s;

@@ -35,12 +35,7 @@ int ShuffleUnits(int channels, int groups, int unit);
 // REQUIRES: a grouped convolution or a shuffle.
 std::vector<int> SourceUnits(const Layer& layer, int in_units, int unit, int out);
 
-// An average of `taps` numbers: sum * multiplier >> shift. 0: too many to be written so.
-struct AverageScale {
-  int multiplier = 0, shift = 0;
-};
-AverageScale ScaleOf(int64_t taps);
-// Of an average pool.
+// Pixels that an average pool takes the mean of.
 int64_t AverageTaps(const Layer& layer);
 
 }  // namespace rhnas::hw

@@ -1,4 +1,5 @@
-// The scheduler: a layer on a configuration under a tiling becomes a VTA program.
+// The scheduler: a layer, or a chain of layers, on a configuration under a tiling becomes a VTA
+// program.
 //
 // Structure as in schedule.h: one load of all micro-ops; for each group of one tile a context the
 // resets, the steps (loads, multiply), then for each context the biases, the ALU and the stores; at
@@ -26,7 +27,7 @@ struct LowerOptions {
 
 struct LoweredProgram {
   Program program;
-  Layer layer;
+  std::vector<Layer> chain;  // one layer, or a chain of them
   Work work;
   Tiling tiling;  // clipped to the layer
   LowerOptions options;
@@ -42,6 +43,9 @@ Config ConfigFor(const Config& config, Isa isa);
 // REQUIRES: valid configuration.
 bool Lower(const Layer& layer, const Config& config, const Tiling& tiling,
            const LowerOptions& options, LoweredProgram* lowered, std::string* why);
+// Of a chain (hw/chain.h) as one program.
+bool LowerChain(const std::vector<Layer>& chain, const Config& config, const Tiling& tiling,
+                const LowerOptions& options, LoweredProgram* lowered, std::string* why);
 
 // The regions' contents for the program. False: an operand has another size than the layer's (an
 // empty bias is zeros).

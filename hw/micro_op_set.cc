@@ -32,8 +32,12 @@ MicroOpSet::MicroOpSet(const Work& work, const Tiling& tiling, const TileLayout&
     const int64_t bias = layout_.bias_base + c * layout_.bias_context;
     MultiplyKernels(c);
     if (layout_.window()) WindowKernels(c, bias);
-    if (work_.bias) context.bias = Vectors(out, layout_.out_unit, bias, layout_.bias_unit);
+    if (work_.bias) {
+      const int64_t slot = work_.filled_bias ? work_.out_blocks : 0;
+      context.bias = Vectors(out, layout_.out_unit, bias + slot, layout_.bias_unit);
+    }
     context.immediate = Vectors(out, layout_.out_unit, out, layout_.out_unit);
+    if (work_.residual) ResidualKernels(c);
   }
 }
 
@@ -130,13 +134,27 @@ void MicroOpSet::WindowKernels(int c, int64_t bias) {
     return mid + (int64_t{row} * layout_.mid_cols + col) * split;
   };
   const auto filter = [&](int tap) {
-    return bias + int64_t{work_.out_blocks} * ((work_.bias ? 1 : 0) + tap);
+    const int slot = (work_.filled_bias ? 1 : 0) + (work_.bias ? 1 : 0) + tap;
+    return bias + int64_t{work_.out_blocks} * slot;
   };
   const auto target = [&](int tail, int row, int col) {
     return out + (int64_t{row} * (tail == 0 ? tiling_.tw : col_tail_) + col) * split;
   };
-  k.reset_mid = Vectors(mid, mid_unit, 0, 0);
+  k.filled = Vectors(mid, mid_unit, mid, mid_unit);
+  if (work_.filled_bias) k.filled_bias = Vectors(mid, mid_unit, bias, layout_.bias_unit);
   k.first_copy = size();
+  if (layout_.sum_of_all) {
+    Vectors(out, out_unit, mid, mid_unit);
+    k.sum = size();
+    if (layout_.vectors > 1) Vectors(out, out_unit, mid + split, mid_unit);
+    const int halvings = SumSteps(work_, layout_) - (layout_.vectors > 1 ? 1 : 0);
+    int64_t left = layout_.filled();
+    for (int step = 0; step < halvings; ++step) {
+      left = (left + 1) / 2;
+      Vectors(mid, mid_unit, mid + left * split, mid_unit);
+    }
+    return;
+  }
   for (int row = 0; row < (taps_.covered ? taps_.rows.covering : 0); ++row) {
     for (int col = 0; col < taps_.cols.covering; ++col) {
       Vectors(out, out_unit, place(row, col), mid_unit);
@@ -182,7 +200,7 @@ void MicroOpSet::WindowKernels(int c, int64_t bias) {
 int64_t MicroOpSet::Multiply(int context, int half, const Span& row, const Span& col,
                              int step) const {
   const int row_kind = row_kinds_ > 1 && row.mids != tiling_.th ? 1 : 0;
-  const int col_kind = col_kinds_ > 1 ? plan_.columns.Find(col.extent(), col.mids) : 0;
+  const int col_kind = col_kinds_ > 1 ? plan_.columns.Find(col.extent()) : 0;
   int step_kind = 0;
   if (tiling_.stationary != Stationary::kNone) {
     step_kind = step;
@@ -190,6 +208,32 @@ int64_t MicroOpSet::Multiply(int context, int half, const Span& row, const Span&
     step_kind = 1;
   }
   return At(context).multiply[Index(half, row_kind, col_kind, step_kind)];
+}
+
+void MicroOpSet::ResidualKernels(int c) {
+  contexts_[static_cast<size_t>(c)].residual = size();
+  for (int place = 0; place < layout_.residual_places; ++place) {
+    for (int o = 0; o < tiling_.tco; ++o) {
+      for (int pair = 0; pair < work_.residual_uops; ++pair) {
+        const int64_t inp = layout_.residual_base + c * layout_.residual_context +
+                            (int64_t{place} * tiling_.tco + o) * layout_.residual_unit;
+        MicroOp uop;
+        uop.acc = static_cast<uint32_t>(c * layout_.acc_context + o * layout_.out_unit +
+                                        (work_.out_split > 1 ? pair : 0));
+        uop.inp = static_cast<uint32_t>(inp + (work_.in_split > 1 ? pair : 0));
+        uop.wgt = static_cast<uint32_t>(layout_.identity_base + pair);
+        uops_.push_back(uop);
+      }
+    }
+  }
+}
+
+int64_t MicroOpSet::Residual(int context, int place) const {
+  return At(context).residual + int64_t{place} * tiling_.tco * work_.residual_uops;
+}
+
+int64_t MicroOpSet::SumHalf(int context, int step) const {
+  return At(context).sum + (step + (layout_.vectors > 1 ? 1 : 0)) * layout_.vectors;
 }
 
 int64_t MicroOpSet::FirstCopy(int context, const TapSpan& row, const TapSpan& col) const {

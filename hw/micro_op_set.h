@@ -20,7 +20,9 @@ class MicroOpSet {
   int64_t Multiply(int context, int half, const Span& row, const Span& col, int step) const;
   int64_t immediate(int context) const { return At(context).immediate; }  // and resets
   int64_t bias(int context) const { return At(context).bias; }
-  int64_t reset_mid(int context) const { return At(context).reset_mid; }
+  int64_t filled(int context) const { return At(context).filled; }  // as immediate
+  int64_t filled_bias(int context) const { return At(context).filled_bias; }
+  int64_t Residual(int context, int place) const;
   // Windows: the covering tap, copied to the output; any tap copied to the scratch, its filter, the
   // scratch added to the output; any tap combined with the output.
   int64_t FirstCopy(int context, const TapSpan& row, const TapSpan& col) const;
@@ -30,12 +32,18 @@ class MicroOpSet {
   int64_t Sum(int context, const TapSpan& row, const TapSpan& col, int outs) const;
   int64_t Combine(int context, const TapSpan& row, const TapSpan& col, int outs) const;
 
+  // Where all that is filled becomes one pixel: pixel 0 copied to the output, the pixels behind it
+  // added to the output, the pixels `step` halvings leave added to the ones in front.
+  int64_t sum_copy(int context) const { return At(context).first_copy; }
+  int64_t sum_rest(int context) const { return At(context).sum; }
+  int64_t SumHalf(int context, int step) const;
+
   const TapVariants& taps() const { return taps_; }
 
  private:
   struct Context {
     std::vector<int64_t> multiply;  // by half, row kind, column kind, step kind
-    int64_t immediate = 0, bias = 0, reset_mid = 0;
+    int64_t immediate = 0, bias = 0, filled = 0, filled_bias = 0, residual = 0;
     int64_t first_copy = 0, first_multiply = 0, copy = 0, filter = 0, sum = 0;
   };
   const Context& At(int context) const { return contexts_[static_cast<size_t>(context)]; }
@@ -44,6 +52,7 @@ class MicroOpSet {
   int64_t Expand(const LoopStep* loops, const MicroOp& base);
   void MultiplyKernels(int c);
   void WindowKernels(int c, int64_t bias);
+  void ResidualKernels(int c);
   int Tail(int outs) const { return taps_.tails > 1 && outs != tiling_.tw ? 1 : 0; }
   size_t Index(int half, int row, int col, int step) const;
 

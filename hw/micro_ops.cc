@@ -34,7 +34,7 @@ ColumnKinds Columns(const Work& work, const TileLayout& layout) {
   const auto add = [&](int tile) {
     const int out0 = tile * layout.tw;
     const Span span = MakeSpan(layout.cols, out0, std::min(layout.tw, work.cols - out0));
-    if (kinds.Find(span.extent(), span.mids) >= 0) return;
+    if (kinds.Find(span.extent()) >= 0) return;
     if (kinds.count == ColumnKinds::kMost) {
       kinds.ok = false;
       return;
@@ -92,39 +92,52 @@ void SetKinds(const Work& work, const Tiling& tiling, const LoopStep* loops, Mic
   (void)tiling;
 }
 
-int64_t AluMicroOps(const Work& work, const TileLayout& layout) {
-  int64_t sets = 1 + (work.bias ? 1 : 0);  // reset, immediates; bias
-  if (layout.window()) {
-    const TapVariants taps(layout, work.cols % layout.tw != 0);
-    const auto both = [](int rows, int cols) { return int64_t{rows} * cols; };
-    ++sets;  // reset of the filled tile
-    if (taps.covered) sets += both(taps.rows.covering, taps.cols.covering);
-    if (work.engine == Work::Engine::kAluDepthwise) {
-      sets += taps.covered ? 1 : 0;
-      sets += both(taps.rows.sources, taps.cols.sources);
-      sets += both(layout.rows.alu_taps, layout.cols.alu_taps);
-      sets += both(taps.rows.firsts, taps.cols.firsts) * taps.tails;
-    } else {
-      sets += both(taps.rows.pairs, taps.cols.pairs) * taps.tails;
-    }
+// Sets of one micro-op a vector of the output tile.
+int64_t WindowSets(const Work& work, const TileLayout& layout) {
+  const TapVariants taps(layout, work.cols % layout.tw != 0);
+  const auto both = [](int rows, int cols) { return int64_t{rows} * cols; };
+  int64_t sets = 1 + (work.filled_bias ? 1 : 0);  // resets and immediates of what is filled
+  if (layout.sum_of_all) return sets + 1 + SumSteps(work, layout);
+  if (taps.covered) sets += both(taps.rows.covering, taps.cols.covering);
+  if (work.engine == Work::Engine::kAluDepthwise) {
+    sets += taps.covered ? 1 : 0;
+    sets += both(taps.rows.sources, taps.cols.sources);
+    sets += both(layout.rows.alu_taps, layout.cols.alu_taps);
+    return sets + both(taps.rows.firsts, taps.cols.firsts) * taps.tails;
   }
-  return sets * layout.vectors;
+  return sets + both(taps.rows.pairs, taps.cols.pairs) * taps.tails;
+}
+
+int64_t AluMicroOps(const Work& work, const Tiling& tiling, const TileLayout& layout) {
+  int64_t sets = 1 + (work.bias ? 1 : 0);  // reset, immediates; bias
+  if (layout.window()) sets += WindowSets(work, layout);
+  return sets * layout.vectors + int64_t{layout.residual_places} * tiling.tco * work.residual_uops;
 }
 
 }  // namespace
 
-int ColumnKinds::Find(int in_extent, int mids) const {
+int ColumnKinds::Find(int in_extent) const {
   for (int i = 0; i < count; ++i) {
-    if (extent[i] == in_extent && cols[i] == mids) return i;
+    if (extent[i] == in_extent) return i;
   }
   return -1;
+}
+
+int SumSteps(const Work& work, const TileLayout& layout) {
+  // Two vectors or more take turns in one instruction; a single one is halved in place.
+  const int tail = work.out_units % static_cast<int>(layout.vectors / work.out_blocks);
+  const bool single = layout.vectors == 1 || (tail == 1 && work.out_blocks == 1);
+  int steps = layout.vectors > 1 ? 1 : 0;
+  for (int64_t left = layout.filled(); single && left > 1; left = (left + 1) / 2) ++steps;
+  return steps;
 }
 
 TileLayout::TileLayout(const Work& work, const Tiling& tiling)
     : rows(RowShape(work)), cols(ColShape(work)), th(tiling.th), tw(tiling.tw) {
   const int64_t vthreads = tiling.vthreads;
-  mid_rows = rows.MidTile(th);
-  mid_cols = cols.MidTile(tw);
+  // A single tile is cut at both borders of its map.
+  mid_rows = th < rows.out ? rows.MidTile(th) : MakeSpan(rows, 0, th).mids;
+  mid_cols = tw < cols.out ? cols.MidTile(tw) : MakeSpan(cols, 0, tw).mids;
   in_unit = int64_t{rows.InTile(mid_rows)} * cols.InTile(mid_cols) * work.in_split;
   out_unit = int64_t{th} * tw * work.out_split;
   const bool has_window = work.engine != Work::Engine::kArray;
@@ -153,11 +166,23 @@ TileLayout::TileLayout(const Work& work, const Tiling& tiling)
   scratch_base = mid_base + tiling.tco * mid_unit;
   acc_context = scratch_base + (multiplies ? tiling.tco * out_unit : 0);
   vectors = int64_t{tiling.tco} * work.out_blocks;
-  bias_unit = int64_t{work.out_blocks} *
-              ((work.bias ? 1 : 0) + (multiplies ? rows.alu_taps * cols.alu_taps : 0));
+  const int taps = multiplies ? rows.alu_taps * cols.alu_taps : 0;
+  bias_unit = int64_t{work.out_blocks} * ((work.filled_bias ? 1 : 0) + (work.bias ? 1 : 0) + taps);
   bias_base = vthreads * acc_context;
   bias_context = tiling.tco * bias_unit;
   acc = bias_base + vthreads * bias_context;
+  if (work.residual) {
+    // Where a tile has one step, its residual may come before the one in front is added.
+    residual_places = steps > 1 ? 1 : 2;
+    residual_unit = int64_t{th} * tw * work.in_split;
+    residual_context = residual_places * tiling.tco * residual_unit;
+    residual_base = inp;
+    inp += vthreads * residual_context;
+    identity_base = wgt;
+    wgt += work.residual_uops;
+  }
+  sum_of_all = work.engine == Work::Engine::kAluAvgPool && work.rows == 1 && work.cols == 1 &&
+               work.alu.pad < std::min(work.alu.r, work.alu.s);
   const bool pixels = work.rows > th || work.cols > tw;
   const bool outputs = work.out_units > tiling.tco && !weights_stay;
   contexts = vthreads == 2 && (pixels || outputs) ? 2 : 1;
@@ -224,7 +249,7 @@ MicroOpPlan PlanMicroOps(const Work& work, const Config& config, const Tiling& t
   Span col = MakeSpan(layout.cols, 0, layout.tw);
   row.mids = layout.mid_rows;
   MultiplyLoops(work, tiling, layout, row, col, tiling.tco, tiling.tci, loops);
-  const int64_t alu = AluMicroOps(work, layout);
+  const int64_t alu = AluMicroOps(work, tiling, layout);
   const auto attempt = [&](MultiplyLoop fold0, MultiplyLoop fold1) {
     if (!WithinLimits(loops[fold0], limits) || !WithinLimits(loops[fold1], limits)) return;
     MicroOpPlan other;

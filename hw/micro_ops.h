@@ -37,21 +37,27 @@ struct TileLayout {
   int64_t mid_base, scratch_base;  // within the context's accumulators
   int64_t vectors;                 // micro-ops of an instruction over a full output tile
   int64_t inp, wgt, acc;           // all of it, contexts included
+  // A residual tile: units, contexts and places to take turns in; identity weights.
+  int64_t residual_base = 0, residual_unit = 0, residual_context = 0, identity_base = 0;
+  int residual_places = 0;
   int64_t bias_base, bias_context, bias_unit;
   int contexts;  // that ever have a tile
   int halves;    // copies of the resident inputs
   int steps;     // over input units
   bool window() const { return mid_unit > 0; }
+  // All that is filled becomes one pixel: its sum needs no micro-ops for each tap.
+  bool sum_of_all = false;
+  int64_t filled() const { return int64_t{mid_rows} * mid_cols; }
 };
 
-// Input pixels of a row of a tile: full, narrower at the right edge, and at the map's borders where
-// a window on the ALU reaches beyond them. A multiply with several taps has micro-ops for each.
+// Widths of the column tiles: full, narrower at the right edge, and at the map's borders where a
+// window on the ALU reaches beyond them. A multiply with several taps has micro-ops for each.
 struct ColumnKinds {
-  static constexpr int kMost = 6;
-  int extent[kMost], cols[kMost];
+  static constexpr int kMost = 8;
+  int extent[kMost], cols[kMost];  // input and filled pixels
   int count = 0;
-  bool ok = true;
-  int Find(int in_extent, int mids) const;
+  bool ok = true;  // no more than kMost
+  int Find(int in_extent) const;
 };
 
 struct MicroOpPlan {
@@ -86,6 +92,9 @@ struct TapVariants {
   bool covered;  // some tap has all outputs
   int tails;     // 2: the last column tile's rows are shorter
 };
+
+// Additions, each with micro-ops of its own, where all that is filled becomes one pixel.
+int SumSteps(const Work& work, const TileLayout& layout);
 
 // False in `ok`: more than `limit` micro-ops, however they are folded.
 MicroOpPlan PlanMicroOps(const Work& work, const Config& config, const Tiling& tiling,
