@@ -51,16 +51,24 @@ void AppendText(const std::string& text, std::string* bytes) {
 
 uint64_t Padded(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 
+// For looking up only, never written: a multiply a number.
 uint64_t ItemKey(const Layer* layers, int count) {
-  Fnv fnv;
+  uint64_t key = 14695981039346656037ull;
+  const auto add = [&key](int low, int high) {
+    key =
+        (key ^ (static_cast<uint32_t>(low) | static_cast<uint64_t>(high) << 32)) * 1099511628211ull;
+    key ^= key >> 29;
+  };
   for (int i = 0; i < count; ++i) {
     const Layer& l = layers[i];
-    for (const int value : {static_cast<int>(l.kind), l.n, l.h, l.w, l.c, l.k, l.r, l.s, l.stride,
-                            l.pad, l.groups, l.bias ? 1 : 0, l.relu ? 1 : 0}) {
-      fnv.Add(value);
-    }
+    add(l.h, l.w);
+    add(l.c, l.k);
+    add(l.r, l.s);
+    add(l.stride, l.pad);
+    add(l.groups, l.n);
+    add(static_cast<int>(l.kind), (l.bias ? 1 : 0) + (l.relu ? 2 : 0));
   }
-  return fnv.value();
+  return key;
 }
 
 bool SameShape(const Layer& a, const Layer& b) {
