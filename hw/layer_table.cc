@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "hw/chain.h"
 #include "hw/layer_table_format.h"
 #include "hw/layer_text.h"
 
@@ -69,12 +71,6 @@ uint64_t ItemKey(const Layer* layers, int count) {
     add(static_cast<int>(l.kind), (l.bias ? 1 : 0) + (l.relu ? 2 : 0));
   }
   return key;
-}
-
-bool SameShape(const Layer& a, const Layer& b) {
-  return a.kind == b.kind && a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c && a.k == b.k &&
-         a.r == b.r && a.s == b.s && a.stride == b.stride && a.pad == b.pad &&
-         a.groups == b.groups && a.bias == b.bias && a.relu == b.relu;
 }
 
 }  // namespace
@@ -192,13 +188,20 @@ uint64_t ModelFingerprint(const Accelerator& family) {
   Layer pool = dense;
   pool.kind = LayerKind::kMaxPool;
   pool.stride = 2;
+  // An expansion and the depthwise convolution that it fills.
+  Layer chain[2] = {pointwise, depthwise};
+  chain[1].h = chain[1].w = pointwise.h;
+  chain[1].c = chain[1].k = chain[1].groups = pointwise.k;
+  chain[1].chained = true;
   Fnv fnv;
   for (const std::string& name : family.PresetNames()) {
     const Result<DesignPtr> design = family.Find(name);
     if (!design.ok()) continue;
     const std::unique_ptr<DesignModel> model = (*design)->Model(DefaultCostTable());
-    for (const Layer& layer : {dense, pointwise, depthwise, add, pool}) {
-      const std::optional<LayerCost> cost = model->Evaluate(layer);
+    for (const Layer* layer : {&dense, &pointwise, &depthwise, &add, &pool, &chain[0]}) {
+      const int count = layer == &chain[0] ? 2 : 1;
+      const std::optional<LayerCost> cost =
+          model->EvaluateChain(layer, count, std::numeric_limits<int64_t>::max());
       fnv.Add(cost ? cost->latency_cycles : 0);
       fnv.Add(cost ? cost->dram_bytes : 0);
       // Whole picojoules: the last bits of a logarithm differ between C libraries.

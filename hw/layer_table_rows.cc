@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <map>
 #include <optional>
 
@@ -53,17 +54,20 @@ TableEntry EntryOf(const LayerCost& cost) {
 // The entry of one item on one configuration, from an earlier search where it holds here too.
 TableEntry EvaluateItem(const DesignModel& model, const Sizes& sizes,
                         const std::vector<Layer>& item, std::vector<Found>* found) {
+  const int count = static_cast<int>(item.size());
   const Tiling* refused = nullptr;
   for (const Found& earlier : *found) {
     if (!Covers(earlier.sizes, sizes)) continue;
     if (!earlier.tiling) return TableEntry();
     if (refused != nullptr && PackTiling(*refused) == PackTiling(*earlier.tiling)) continue;
-    if (const std::optional<LayerCost> cost = model.EvaluateAgain(item[0], *earlier.tiling)) {
+    if (const std::optional<LayerCost> cost =
+            model.EvaluateChainAgain(item.data(), count, *earlier.tiling)) {
       return EntryOf(*cost);
     }
     refused = &*earlier.tiling;
   }
-  const std::optional<LayerCost> cost = model.Evaluate(item[0]);
+  const std::optional<LayerCost> cost =
+      model.EvaluateChain(item.data(), count, std::numeric_limits<int64_t>::max());
   found->push_back({sizes, std::nullopt});
   if (!cost) return TableEntry();
   found->back().tiling = cost->tiling;

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "hw/chain.h"
+
 namespace rhnas::hw {
 namespace {
 
@@ -92,13 +94,14 @@ bool ParseChainText(const std::string& text, std::vector<Layer>* chain, std::str
         text.find('+', begin) == std::string::npos ? text.size() : text.find('+', begin);
     Layer layer;
     if (!ParseLayerText(text.substr(begin, end - begin), &layer, why)) return false;
+    layer.chained = !chain->empty();
     chain->push_back(layer);
     begin = end + 1;
   }
-  if (chain->size() <= kLongestChain) return true;
+  if (static_cast<int>(chain->size()) <= kMostChained) return true;
   if (why != nullptr) {
     *why = "a chain of " + std::to_string(chain->size()) + " layers, expected at most " +
-           std::to_string(kLongestChain);
+           std::to_string(kMostChained);
   }
   return false;
 }

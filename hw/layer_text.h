@@ -15,8 +15,6 @@
 
 namespace rhnas::hw {
 
-inline constexpr int kLongestChain = 3;
-
 std::string LayerText(const Layer& layer);
 std::string ChainText(const std::vector<Layer>& chain);
 // False: not such a word; `why` tells what was found and expected. Whether the sizes fit each other

@@ -1,6 +1,7 @@
 #include "search/layer_tables.h"
 
-#include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "hw/chain.h"
 #include "hw/fnv.h"
@@ -19,13 +20,22 @@ using hw::NetworkCost;
 
 namespace {
 
-constexpr uint64_t kCannotRun = 1;  // no tiling's code: its sizes are 0
+constexpr int64_t kAnyCycles = std::numeric_limits<int64_t>::max();
 
-uint64_t LayerKey(const Layer& l) {
+// What a memo keeps instead of a tiling: nothing below so many cycles was found. No tiling's code:
+// the width of its tile is 0.
+constexpr uint64_t kNothingBelow = 1, kSizesMask = (uint64_t{1} << 24) - 1;
+constexpr int64_t kMostKept = (int64_t{1} << 40) - 1;  // for: cannot run at all
+
+uint64_t ItemKey(uint64_t key, const Layer* layers, int count) {
   hw::Fnv fnv;
-  for (const int value : {static_cast<int>(l.kind), l.n, l.h, l.w, l.c, l.k, l.r, l.s, l.stride,
-                          l.pad, l.groups, l.bias ? 1 : 0, l.relu ? 1 : 0}) {
-    fnv.Add(value);
+  fnv.Add(static_cast<int64_t>(key));
+  for (int i = 0; i < count; ++i) {
+    const Layer& l = layers[i];
+    for (const int value : {static_cast<int>(l.kind), l.n, l.h, l.w, l.c, l.k, l.r, l.s, l.stride,
+                            l.pad, l.groups, l.bias ? 1 : 0, l.relu ? 1 : 0}) {
+      fnv.Add(value);
+    }
   }
   return fnv.value();
 }
@@ -46,63 +56,65 @@ class TabulatedModel final : public hw::DesignModel {
   std::string ScheduleText(const LayerCost& cost) const override {
     return given() ? "" : inner_->ScheduleText(cost);
   }
-
-  std::optional<LayerCost> Evaluate(const Layer& layer, std::string* why) const override {
-    const int item = row_ < 0 ? -1 : table_->FindItem(&layer, 1);
-    if (item < 0) return given() ? Missing(layer, why) : Remembered(layer, why);
-    const hw::TableEntry entry = table_->At(static_cast<size_t>(row_))[static_cast<size_t>(item)];
-    if (given()) return Given(layer, entry, why);
-    if (entry.runs() && entry.tiling_code != 0) {
-      return inner_->EvaluateAgain(layer, hw::UnpackTiling(entry.tiling_code));
-    }
-    if (!entry.runs() && why == nullptr) return std::nullopt;
-    return inner_->Evaluate(layer, why);
-  }
-
-  std::optional<LayerCost> EvaluateChain(const Layer* layers, int count, int64_t below_cycles,
-                                         std::string* why) const override {
-    if (count == 1) return Evaluate(layers[0], why);
-    if (given()) return std::nullopt;
-    return inner_->EvaluateChain(layers, count, below_cycles, why);
-  }
   bool RunsNetworks(std::string* why) const override {
     return given() || inner_->RunsNetworks(why);
   }
 
+  std::optional<LayerCost> Evaluate(const Layer& layer, std::string* why) const override {
+    return EvaluateChain(&layer, 1, kAnyCycles, why);
+  }
+
+  std::optional<LayerCost> EvaluateChain(const Layer* layers, int count, int64_t below_cycles,
+                                         std::string* why) const override {
+    const int item = row_ < 0 ? -1 : table_->FindItem(layers, count);
+    if (item < 0) {
+      return given() ? Missing(layers, count, why) : Remembered(layers, count, below_cycles, why);
+    }
+    const hw::TableEntry entry = table_->At(static_cast<size_t>(row_))[static_cast<size_t>(item)];
+    if (entry.runs() && entry.latency_cycles >= below_cycles) return std::nullopt;
+    if (given()) return Given(layers, count, entry, why);
+    if (entry.runs() && entry.tiling_code != 0) {
+      return inner_->EvaluateChainAgain(layers, count, hw::UnpackTiling(entry.tiling_code));
+    }
+    if (!entry.runs() && why == nullptr) return std::nullopt;
+    return Inner(layers, count, below_cycles, why);
+  }
+
   std::optional<NetworkCost> Evaluate(const std::vector<Layer>& layers,
                                       std::string* why) const override {
-    if (!given()) return hw::SumOfChains(*this, hw::ChainSet(layers), why);
-    NetworkCost total;
-    total.area_um2 = area_um2();
-    for (const Layer& layer : layers) {
-      const std::optional<LayerCost> cost = Evaluate(layer, why);
-      if (!cost) return std::nullopt;
-      total.layers.push_back(*cost);
-      total.latency_cycles += cost->latency_cycles;
-      total.macs += cost->macs;
-      total.dram_bytes += cost->dram_bytes;
-      total.energy_pj += cost->energy_pj;
-    }
-    total.edp_pj_cycles = static_cast<double>(total.latency_cycles) * total.energy_pj;
+    std::optional<NetworkCost> total = hw::SumOfChains(*this, hw::ChainSet(layers), why);
+    if (!given() || !total) return total;
+    // Nothing is known of what a user's energies are made of: their sum it is.
+    total->energy = hw::EnergyParts();
+    total->energy_pj = 0;
+    for (const LayerCost& cost : total->layers) total->energy_pj += cost.energy_pj;
+    total->edp_pj_cycles = static_cast<double>(total->latency_cycles) * total->energy_pj;
     return total;
   }
 
  private:
   bool given() const { return table_ != nullptr && table_->head().given; }
 
-  std::optional<LayerCost> Missing(const Layer& layer, std::string* why) const {
+  std::optional<LayerCost> Inner(const Layer* layers, int count, int64_t below_cycles,
+                                 std::string* why) const {
+    return count == 1 ? inner_->Evaluate(layers[0], why)
+                      : inner_->EvaluateChain(layers, count, below_cycles, why);
+  }
+
+  std::optional<LayerCost> Missing(const Layer* layers, int count, std::string* why) const {
     if (why != nullptr) {
-      *why = table_->path() + ": has no entry of layer " + hw::LayerText(layer) +
-             " on configuration " + design_name();
+      *why = table_->path() + ": has no entry of layer " +
+             hw::ChainText(std::vector<Layer>(layers, layers + count)) + " on configuration " +
+             design_name();
     }
     return std::nullopt;
   }
 
-  std::optional<LayerCost> Given(const Layer& layer, const hw::TableEntry& entry,
+  std::optional<LayerCost> Given(const Layer* layers, int count, const hw::TableEntry& entry,
                                  std::string* why) const {
     if (!entry.runs()) {
       if (why != nullptr) {
-        *why = "layer " + layer.name + " cannot run there, says " + table_->path();
+        *why = "layer " + layers[0].name + " cannot run there, says " + table_->path();
       }
       return std::nullopt;
     }
@@ -110,23 +122,34 @@ class TabulatedModel final : public hw::DesignModel {
     cost.latency_cycles = entry.latency_cycles;
     cost.energy_pj = entry.energy_pj;
     cost.dram_bytes = entry.dram_bytes;
-    cost.macs = layer.macs();
+    for (int i = 0; i < count; ++i) cost.macs += layers[i].macs();
     return cost;
   }
 
-  std::optional<LayerCost> Remembered(const Layer& layer, std::string* why) const {
-    if (memo_ == nullptr) return inner_->Evaluate(layer, why);
-    hw::Fnv fnv;
-    fnv.Add(static_cast<int64_t>(key_));
-    fnv.Add(static_cast<int64_t>(LayerKey(layer)));
-    const uint64_t key = fnv.value();
+  std::optional<LayerCost> Remembered(const Layer* layers, int count, int64_t below_cycles,
+                                      std::string* why) const {
+    if (memo_ == nullptr) return Inner(layers, count, below_cycles, why);
+    const uint64_t key = ItemKey(key_, layers, count);
     uint64_t code = 0;
     if (memo_->Find(key, &code)) {
-      if (code != kCannotRun) return inner_->EvaluateAgain(layer, hw::UnpackTiling(code));
-      if (why == nullptr) return std::nullopt;
+      if ((code & kSizesMask) != kNothingBelow) {
+        std::optional<LayerCost> cost =
+            inner_->EvaluateChainAgain(layers, count, hw::UnpackTiling(code));
+        if (cost && cost->latency_cycles < below_cycles) return cost;
+        return std::nullopt;
+      }
+      const int64_t limit = static_cast<int64_t>(code >> 24);
+      if (why == nullptr && (limit == kMostKept || below_cycles <= limit)) return std::nullopt;
     }
-    std::optional<LayerCost> cost = inner_->Evaluate(layer, why);
-    code = cost ? hw::PackTiling(cost->tiling) : kCannotRun;
+    std::optional<LayerCost> cost = Inner(layers, count, below_cycles, why);
+    if (cost) {
+      code = hw::PackTiling(cost->tiling);
+    } else if (below_cycles == kAnyCycles) {
+      code = kNothingBelow | static_cast<uint64_t>(kMostKept) << 24;
+    } else {
+      const bool fits = below_cycles >= 0 && below_cycles < kMostKept;
+      code = fits ? kNothingBelow | static_cast<uint64_t>(below_cycles) << 24 : 0;
+    }
     if (code != 0) memo_->Add(key, code);
     return cost;
   }
@@ -184,17 +207,25 @@ Status CheckCoverage(const LayerTableQuestion& q, const hw::LayerTable& table, s
 }  // namespace
 
 std::vector<std::vector<Layer>> TableItems(const nn::Space& space) {
-  std::vector<std::vector<Layer>> items;
-  std::vector<uint64_t> seen;
-  for (const nn::Slot& slot : space.slots) {
-    for (const nn::Block& block : slot.candidates) {
-      for (const Layer& layer : ToHardwareLayers(nn::LayersOf(slot, block, "layer"))) {
-        const uint64_t key = LayerKey(layer);
-        if (std::find(seen.begin(), seen.end(), key) != seen.end()) continue;
-        seen.push_back(key);
-        items.push_back({layer});
-      }
+  // As the slot costs see a space: all candidates of all slots as one list; what comes again is one
+  // item, and so is a chain that crosses from a slot without a choice into the next.
+  std::vector<Layer> layers;
+  std::vector<nn::LayerShape> shapes;
+  for (size_t i = 0; i < space.slots.size(); ++i) {
+    const bool joins = !space.slots[i].searchable() && i + 1 < space.slots.size() &&
+                       !space.slots[i + 1].searchable();
+    for (const nn::Block& block : space.slots[i].candidates) {
+      nn::AppendLayers(space, static_cast<int>(i), block, &shapes);
+      if (joins) continue;
+      for (const nn::LayerShape& shape : shapes) layers.push_back(ToHardwareLayer(shape));
+      shapes.clear();
     }
+  }
+  const hw::ChainSet chains(layers);
+  std::vector<std::vector<Layer>> items;
+  for (const hw::ChainSet::Item& item : chains.items()) {
+    const Layer* first = chains.layers_of(item);
+    items.emplace_back(first, first + item.length);
   }
   return items;
 }

@@ -16,7 +16,8 @@
 
 namespace rhnas::search {
 
-// Every layer of every candidate of every slot, equal shapes once, in order: a table's items.
+// Every layer of every candidate of every slot and every chain of them that may run as one program,
+// equal shapes once, single layers first: a table's items.
 std::vector<std::vector<hw::Layer>> TableItems(const nn::Space& space);
 
 // Opens a table (binary, or a user's CSV) and checks it as a whole: checksums, and that it is of
