@@ -27,6 +27,7 @@ class Command {
 
 std::unique_ptr<Command> MakeSearchCommand();
 std::unique_ptr<Command> MakeCostCommand();
+std::unique_ptr<Command> MakeProgramCommand();
 std::unique_ptr<Command> MakeSpaceCommand();
 std::unique_ptr<Command> MakeTableCommand();
 std::unique_ptr<Command> MakeTrainCommand();

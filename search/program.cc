@@ -50,6 +50,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   std::vector<std::unique_ptr<Command>> commands;
   commands.push_back(MakeSearchCommand());
   commands.push_back(MakeCostCommand());
+  commands.push_back(MakeProgramCommand());
   commands.push_back(MakeSpaceCommand());
   commands.push_back(MakeTableCommand());
   commands.push_back(MakeTrainCommand());
