@@ -7,6 +7,7 @@
 #include "search/command.h"
 #include "search/command_cost_layers.h"
 #include "search/cost_source.h"
+#include "search/explain.h"
 #include "search/layers.h"
 #include "search/report_json.h"
 #include "search/report_text.h"
@@ -73,6 +74,8 @@ class CostCommand : public Command {
                 "read layer costs from a table of rhnas table build or import");
     flags->Switch("no-fusion", &no_fusion_,
                   "every layer a program of its own, also where a chain of up to three is faster");
+    flags->Switch("explain", &explain_,
+                  "where each number comes from: counts times table rows, parts, sources, boards");
     flags->Switch("per-layer", &per_layer_,
                   "a line for each layer (in JSON they are always there)");
   }
@@ -80,6 +83,10 @@ class CostCommand : public Command {
   int Run(FlagSet* flags, const std::vector<std::string>& /*words*/, Console* console) override {
     if (!layers_.path.empty()) return RunLayers(*flags, console);
     if (print_table_) return PrintTable(console);
+    if (explain_ && !layer_table_.empty()) {
+      return console->Fail(kExitUsage,
+                           "--explain explains the cost model, it does not go with --layer-table");
+    }
     const Argument<nn::Network> network = ResolveNetwork(network_);
     if (!network.value.ok()) {
       return console->Fail(network.exit_code, network.value.status().message());
@@ -119,8 +126,12 @@ class CostCommand : public Command {
                            Format("%s cannot run on %s: %s", network.value->name.c_str(),
                                   hw::ShortName(*config.value).c_str(), why.c_str()));
     }
-    console->Print(console->json() ? Json(*network.value, *config.value, layers, *cost)
-                                   : Text(*network.value, *config.value, layers, *cost));
+    const hw::CostModel model(*config.value, *table);
+    const Explained explained{*config.value, *table, TableText(table_),
+                              layers,        *cost,  model.prices()};
+    console->Print(console->json() ? Json(*network.value, explained)
+                                   : Text(*network.value, *config.value, layers, *cost) +
+                                         (explain_ ? "\n" + ExplainText(explained) : ""));
     return kExitOk;
   }
 
@@ -158,8 +169,9 @@ class CostCommand : public Command {
     return CostLayers(layers_, *config.value, *table, console);
   }
 
-  static std::string Json(const nn::Network& network, const hw::Config& config,
-                          const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost) {
+  std::string Json(const nn::Network& network, const Explained& explained) const {
+    const hw::Config& config = explained.config;
+    const hw::NetworkCost& cost = explained.cost;
     hw::JsonWriter json;
     json.BeginObject();
     json.Key("network").String(network.name);
@@ -171,7 +183,8 @@ class CostCommand : public Command {
         {cost.latency_cycles, cost.energy_pj, cost.edp_pj_cycles, cost.area_um2, cost.dram_bytes},
         &json);
     AddEnergyParts(cost.energy, &json);
-    AddLayers(layers, cost, &json);
+    AddLayers(explained.layers, cost, &json);
+    if (explain_) AddExplanation(explained, &json);
     json.EndObject();
     return json.text() + "\n";
   }
@@ -232,7 +245,7 @@ class CostCommand : public Command {
 
   NetworkArgument network_;
   std::string hw_ = "default", bus_ = "own", layer_table_;
-  bool per_layer_ = false, no_fusion_ = false, print_table_ = false;
+  bool per_layer_ = false, no_fusion_ = false, print_table_ = false, explain_ = false;
   TableChoice table_;
   CostLayersOptions layers_;
   std::string units_ = "pipelined";

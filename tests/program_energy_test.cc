@@ -1,4 +1,6 @@
 // The program: tables by node, spaces of the user's own, boards; every mistake is one clear line.
+#include <map>
+
 #include "tests/program_cli.h"
 
 namespace rhnas {
@@ -142,6 +144,78 @@ TEST_F(EnergyCli, BoardsLimitSpaces) {
   }
   EXPECT_LT(before, 6472);
   ExpectError({"space", "--hw-space", "vta", "--count", "--board", "xc7z02"}, 2, "xc7z020");
+}
+
+// Every line is a product, lines sum to parts, parts to totals: bit for bit.
+TEST_F(EnergyCli, ExplainSumsToTheTotals) {
+  for (const char* hw : {"default", "vta_config_be_huge", "4x8x8_11_16_16_18"}) {
+    for (const char* network : {"fbnet-a", "resnet20"}) {
+      for (const char* node : {"45", "28", "19"}) {
+        const std::string where = std::string(hw) + " " + network + " " + node;
+        const hw::Json json =
+            Json({"cost", "--network", network, "--hw", hw, "--node", node, "--explain", "--json"});
+        const hw::Json& explain = *json.Find("explain");
+        std::map<std::string, double> parts;
+        for (const hw::Json& line : explain.Find("energy")->items) {
+          const double count = line.Find("count")->number;
+          EXPECT_EQ(count * line.Find("pj_each")->number, line.Find("pj")->number) << where;
+          EXPECT_GE(count, 0) << where;
+          parts[line.Find("part")->string] += line.Find("pj")->number;
+          if (const hw::Json* by = line.Find("by")) {
+            double sum = 0;
+            for (const auto& share : by->members) {
+              EXPECT_GE(share.second.number, 0)
+                  << where << " " << line.Find("what")->string << " by " << share.first;
+              sum += share.second.number;
+            }
+            EXPECT_EQ(sum, count) << where << " " << line.Find("what")->string;
+          }
+        }
+        const hw::Json& totals = *json.Find("energy_parts");
+        const std::vector<std::pair<const char*, const char*>> names = {
+            {"MAC", "mac_pj"},   {"ALU", "alu_pj"},         {"SRAM", "sram_pj"},
+            {"DRAM", "dram_pj"}, {"control", "control_pj"}, {"leakage", "leakage_pj"}};
+        double total = 0;
+        for (const auto& [name, key] : names) {
+          EXPECT_EQ(parts[name], totals.Find(key)->number) << where << " " << name;
+          total += parts[name];
+        }
+        EXPECT_EQ(total, json.Find("energy_pj")->number) << where;
+        double area = 0;
+        for (const hw::Json& part : explain.Find("area")->items) {
+          EXPECT_EQ(part.Find("count")->number * part.Find("um2_each")->number,
+                    part.Find("um2")->number);
+          area += part.Find("um2")->number;
+        }
+        EXPECT_EQ(area, json.Find("area_um2")->number) << where;
+        int64_t cycles = 0;
+        for (const hw::Json& program : explain.Find("programs")->items) {
+          cycles += program.Find("latency_cycles")->integer_value;
+        }
+        EXPECT_EQ(cycles, json.Find("latency_cycles")->integer_value) << where;
+        for (const hw::Json& row : explain.Find("table_rows")->items) {
+          for (const char* key : {"unit", "node_nm", "voltage_v", "source"}) {
+            EXPECT_FALSE(row.Find(key)->string.empty()) << where << " " << key;
+          }
+        }
+        EXPECT_EQ(explain.Find("boards")->items.size(), 4u);
+      }
+    }
+  }
+}
+
+TEST_F(EnergyCli, ExplainReadsByHand) {
+  const Outcome outcome = Run({"cost", "--network", "resnet20", "--explain"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* text :
+       {"GEMM of N vectors", "7 + N", "weights read", "x 0.395", "32 of 8 KB; GEMM",
+        "[sram_8kb_read_pj_per_byte] 0.395 pJ/B, 45 nm, 0.7 V: CACTI 7 sweep", "mac_pj] 0.3 pJ",
+        "xc7z020        fits          19058 of 53200 LUT  22258 of 106400 flip-flops  220 of 220",
+        "MAC array                     256 MAC             419.000        107,264.000"}) {
+    EXPECT_NE(outcome.out.find(text), std::string::npos) << text << " in " << outcome.out;
+  }
+  ExpectError({"cost", "--network", "resnet20", "--explain", "--layer-table", "t"}, 2,
+              "does not go with --layer-table");
 }
 
 }  // namespace
