@@ -56,15 +56,15 @@ $(BUILD)/obj/bench/%.o: bench/%.cc
 
 # The wiring, the command line and what reads, writes and describes compute next to nothing: half the
 # size. (Not where a sanitizer or the caller chose another level.) CMakeLists.txt has the same list.
-COLD = nn/blocks nn/data nn/data_files nn/data_folder nn/genotype nn/layer_shape nn/space \
-  nn/space_catalogue nn/space_layers nn/supernet nn/text nn/train \
-  hw/accelerator hw/config hw/config_json hw/config_presets hw/json hw/layer_table \
-  hw/layer_table_write hw/layer_text hw/listing hw/mapped_file hw/node_scaling hw/number \
-  hw/layer_file hw/operands hw/parse_layer hw/program_file hw/reference \
-  hw/systolic_accelerator hw/systolic_config hw/systolic_validity \
-  hw/space_text hw/sram_sweep hw/tables hw/tables_builtin hw/vta_accelerator rl/agent
+HOT_hw = chain cost energy execute_lanes layout micro_op_set micro_ops schedule schedule_fit \
+  schedule_pixels schedule_sum schedule_time simulate space space_nearest tiling_search timing \
+  unit_timing validity work
+COLD = $(filter-out $(HOT_hw:%=hw/%.cc),$(SOURCES_hw)) \
+  $(addsuffix .cc,nn/blocks nn/data nn/data_files nn/data_folder nn/genotype nn/inference \
+  nn/layer_shape nn/space nn/space_catalogue nn/space_layers nn/supernet nn/text nn/train \
+  engine/archive engine/infer engine/ops_chain rl/agent rl/elites rl/environments_tabular)
 ifeq ($(OPT),-O2)
-$(call objects,$(SOURCES_search) search/main.cc $(COLD:=.cc)): OPT = -Os
+$(call objects,$(SOURCES_search) search/main.cc $(COLD)): OPT = -Os
 endif
 
 # The commit stands in one object, rebuilt when it changes.

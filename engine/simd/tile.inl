@@ -141,8 +141,11 @@ template <int kRows, int kVecs, bool kHalf>
 static void TileOfRows(int rows, const TileArgs& args, int64_t first, int64_t until) {
   if constexpr (kRows > 0) {
     if (rows != kRows) return TileOfRows<kRows - 1, kVecs, kHalf>(rows, args, first, until);
-    if (args.outer == 1 && args.inner == 1) {
-      Tile<kRows, kVecs, kHalf, true>(args, first, until);
+    // Tiles are as even as possible, so fewer rows than half only where there are no more: their
+    // own flat case would be code that hardly ever runs.
+    constexpr bool kHasFlat = kFused && 2 * kRows > MaxTileRows(kVecs + kHalf);
+    if (kHasFlat && args.outer == 1 && args.inner == 1) {
+      Tile<kRows, kVecs, kHalf, kHasFlat>(args, first, until);
     } else {
       Tile<kRows, kVecs, kHalf, false>(args, first, until);
     }
