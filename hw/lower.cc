@@ -201,6 +201,15 @@ bool LowerChain(const std::vector<Layer>& chain, const Config& config, const Til
                   ", have " + std::to_string(kMaxInstructions) + " (4 MiB)");
   }
   PlaceTensors(layout, generator.zero_elements(), lowered);
+  if (generator.widest() > 65535) {
+    return refuse("elements in a row of a transfer: need " + std::to_string(generator.widest()) +
+                  ", have 65535");
+  }
+  for (const int64_t elements : program.elements) {
+    if (elements > int64_t{1} << 32) {
+      return refuse("elements of a DRAM region: need " + std::to_string(elements) + ", have 2^32");
+    }
+  }
   return CheckEncoding(program, &what) || refuse(what);
 }
 

@@ -6,6 +6,7 @@ namespace rhnas::hw {
 namespace {
 
 constexpr int kLeast = -128;
+constexpr int64_t kMaxLoop = 16383;  // 14 bits
 
 bool IsAverage(const Layer& layer) {
   return layer.kind == LayerKind::kAvgPool || layer.kind == LayerKind::kGlobalAvgPool;
@@ -75,7 +76,12 @@ Instruction& Generator::Alu(Tile* tile, AluOp op, const Walk& walk, int64_t begi
 }
 
 void Generator::Immediate(Tile* tile, AluOp op, int imm, const Walk& walk, int64_t begin) {
-  Instruction& in = Alu(tile, op, walk, begin, walk.pitch, work_.out_split);
+  Walk flat = walk;
+  if (walk.rows > 1 && walk.pitch >> encoding_.inp_factor != 0 &&
+      walk.pitch == int64_t{walk.cols} * work_.out_split) {
+    flat = {1, walk.rows * walk.cols, 0};  // a source's step has the input's bits
+  }
+  Instruction& in = Alu(tile, op, flat, begin, flat.pitch, work_.out_split);
   in.use_imm = true;
   in.imm = static_cast<int16_t>(imm);
 }
@@ -96,8 +102,11 @@ void Generator::Copy(Tile* tile, const Walk& walk, int64_t begin, int64_t src_pi
 void Generator::ClearPadding() {
   for (int c = 0; c < layout_.contexts; ++c) {
     Tile all;
-    const Walk walk = {layout_.th, layout_.tw * work_.out_split,
-                       int64_t{layout_.tw} * work_.out_split};
+    const int64_t all_of_it = layout_.out_unit;
+    const bool once = all_of_it <= kMaxLoop;
+    const Walk walk = {once ? 1 : layout_.th,
+                       static_cast<int>(once ? all_of_it : all_of_it / layout_.th),
+                       once ? 0 : all_of_it / layout_.th};
     const auto single = [&](Instruction& in) {
       in.acc_1 = 1;
       in.inp_1 = in.use_imm ? 1 : 0;

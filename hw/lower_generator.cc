@@ -93,6 +93,9 @@ Instruction& Generator::Add(Opcode op) {
 
 Instruction& Generator::Transfer(Opcode op, MemoryId memory, int64_t sram, int64_t dram, int64_t y,
                                  int64_t x, int64_t stride) {
+  constexpr int64_t kMaxSize = 65535;
+  widest_ = std::max({widest_, y, x, stride});
+  if (widest_ > kMaxSize) y = x = stride = 1;  // refused in the end
   Instruction& in = Add(op);
   in.memory = memory;
   in.sram = static_cast<uint32_t>(sram);

@@ -30,6 +30,8 @@ class Generator {
             LoweredProgram* lowered);
   // False: more instructions than a launch takes.
   bool Run();
+  // The largest size or stride of a transfer; programs of more than 65535 are not to be used.
+  int64_t widest() const { return widest_; }
   // Zeros that loads read, behind the maps.
   int64_t zero_elements() const { return zero_elements_; }
 
@@ -131,7 +133,7 @@ class Generator {
   int source_count_ = 0;
   Immediates filled_ops_, out_ops_, residual_ops_;
   int64_t zeros_ = 0, zero_elements_ = 0;
-  int64_t copy_ = 0;
+  int64_t copy_ = 0, widest_ = 0;
   Tile tile_[2];
   TokenLine used_, stored_;  // from multiplies to loads, from stores to compute
   // The token after which a part of a scratchpad is free, by context or half; residual: and place.

@@ -16,7 +16,7 @@ struct AxisShape {
   int alu_taps = 1, alu_stride = 1, alu_pad = 0;        // mid to output
 
   // Mid pixels of a tile of `outs` output pixels anywhere, and input pixels of those.
-  int MidTile(int outs) const { return std::min((outs - 1) * alu_stride + alu_taps, mid); }
+  int MidTile(int outs) const { return (outs - 1) * alu_stride + alu_taps; }
   int InTile(int mids) const { return (mids - 1) * array_stride + array_taps; }
   // The first of the window's taps that lies inside the map for every output pixel; -1: none.
   int CoveringTap() const {

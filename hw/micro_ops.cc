@@ -135,9 +135,8 @@ int SumSteps(const Work& work, const TileLayout& layout) {
 TileLayout::TileLayout(const Work& work, const Tiling& tiling)
     : rows(RowShape(work)), cols(ColShape(work)), th(tiling.th), tw(tiling.tw) {
   const int64_t vthreads = tiling.vthreads;
-  // A single tile is cut at both borders of its map.
-  mid_rows = th < rows.out ? rows.MidTile(th) : MakeSpan(rows, 0, th).mids;
-  mid_cols = tw < cols.out ? cols.MidTile(tw) : MakeSpan(cols, 0, tw).mids;
+  mid_rows = rows.MidTile(th);
+  mid_cols = cols.MidTile(tw);
   in_unit = int64_t{rows.InTile(mid_rows)} * cols.InTile(mid_cols) * work.in_split;
   out_unit = int64_t{th} * tw * work.out_split;
   const bool has_window = work.engine != Work::Engine::kArray;
@@ -182,7 +181,7 @@ TileLayout::TileLayout(const Work& work, const Tiling& tiling)
     wgt += work.residual_uops;
   }
   sum_of_all = work.engine == Work::Engine::kAluAvgPool && work.rows == 1 && work.cols == 1 &&
-               work.alu.pad < std::min(work.alu.r, work.alu.s);
+               work.alu.pad == 0;
   const bool pixels = work.rows > th || work.cols > tw;
   const bool outputs = work.out_units > tiling.tco && !weights_stay;
   contexts = vthreads == 2 && (pixels || outputs) ? 2 : 1;
