@@ -111,6 +111,8 @@ class Accelerator {
   virtual Result<DesignPtr> Find(const std::string& name_or_path) const = 0;
   virtual Result<DesignPtr> Parse(const std::string& text, const std::string& path) const = 0;
   virtual const char* file_name() const = 0;  // of a design in a run folder: "vta_config.json"
+  // Whether files of this family have such a key: tells whose file one is.
+  virtual bool OwnsKey(const std::string& key) const = 0;
   // The same design on a platform with another bus; 0: its own.
   virtual DesignPtr OnBus(const Design& design, int bus_bits) const = 0;
   // The default on the platform of `other`, to compare it with.
@@ -123,7 +125,8 @@ class Accelerator {
 std::vector<const Accelerator*> Accelerators();
 // Null when unknown.
 const Accelerator* FindAccelerator(const std::string& name);
-// The family that has a space of this name; null when none has.
+// The family that has a space of this name; null when none has. A path of a file that describes a
+// space is none of these: files are VTA's (hw/space.h).
 const Accelerator* FindAcceleratorOfSpace(const std::string& space);
 
 // What a space holds, in numbers.

@@ -48,6 +48,7 @@ struct SystolicConfig {
 // acc_capacity are needed) or a value that is no size gives path and line.
 Result<SystolicConfig> ParseSystolic(const std::string& text, const std::string& path);
 std::string ToJson(const SystolicConfig& config);  // every key
+bool IsSystolicKey(const std::string& key);
 // "ws16x16_t1x1_sp4x256_acc2x64_b128": array, elements of a tile, banks x KB of both memories, bus.
 std::string ShortName(const SystolicConfig& config);
 // "default" and "gemmini" (its defaults), "scalesim-32x32" and "scalesim-16x16".

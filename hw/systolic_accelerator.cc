@@ -144,6 +144,7 @@ class SystolicAccelerator final : public Accelerator {
     return MakeSystolicDesign(*config);
   }
   const char* file_name() const override { return "systolic_config.json"; }
+  bool OwnsKey(const std::string& key) const override { return IsSystolicKey(key); }
   DesignPtr OnBus(const Design& design, int bus_bits) const override {
     SystolicConfig config = SystolicConfigOf(design);
     if (bus_bits != 0) config.dma_buswidth = bus_bits;

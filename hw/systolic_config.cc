@@ -110,6 +110,13 @@ Result<SystolicConfig> ParseSystolic(const std::string& text, const std::string&
   return config;
 }
 
+bool IsSystolicKey(const std::string& key) {
+  for (const Key& known : kKeys) {
+    if (key == known.name) return true;
+  }
+  return key == kDataflow || key == kBandwidth;
+}
+
 std::string ToJson(const SystolicConfig& config) {
   JsonWriter writer;
   writer.BeginObject();

@@ -185,9 +185,12 @@ class SystolicModel final : public DesignModel {
       best_cycles = cycles;
     };
     // Half of the accumulators; powers of two, so that the choices of less memory are among them.
+    // The largest first: every tile loads the weights of a fold into the array once more.
     const int64_t most = config_.acc_rows() / 2;
     if (p.pixels() <= most) attempt(p.pixels());
-    for (int64_t pixels = 1; pixels <= std::min(most, p.pixels()); pixels *= 2) attempt(pixels);
+    int64_t pixels = 1;
+    while (2 * pixels <= std::min(most, p.pixels())) pixels *= 2;
+    for (; pixels >= 1; pixels /= 2) attempt(pixels);
     if (best.tiles == 0) {
       return Fail(why, layer,
                   "the scratchpad holds " + std::to_string(config_.sp_bytes()) +

@@ -83,6 +83,9 @@ class VtaAccelerator final : public Accelerator {
     return Wrap(ParseConfig(text, path));
   }
   const char* file_name() const override { return "vta_config.json"; }
+  bool OwnsKey(const std::string& key) const override {
+    return FindConfigKey(key) != nullptr || key == kVthreadNameKey;
+  }
   DesignPtr OnBus(const Design& design, int bus_bits) const override {
     return MakeVtaDesign(ConfigOnBus(VtaConfig(design), bus_bits));
   }

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "engine/archive.h"
+#include "hw/json.h"
 #include "hw/vta_accelerator.h"
 #include "search/console.h"
 #include "search/run_folder.h"
@@ -127,24 +128,75 @@ Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument) {
           kExitFailure};
 }
 
-std::string HardwareFile(const std::string& name_or_path) {
-  return FileOf(name_or_path, RunFolder::kHardware, hw::PresetNames());
+void DeclareAcceleratorFlag(std::string* accelerator, FlagSet* flags) {
+  std::vector<std::string> names;
+  for (const hw::Accelerator* family : hw::Accelerators()) names.push_back(family->name());
+  Flag& flag = flags->Text("accelerator", "NAME", accelerator,
+                           "family of accelerators: " + JoinWords(names) +
+                               "; as the other flags say when not given, else vta");
+  flag.choices = names;
+  flag.set = [accelerator, names](const std::string& text) {
+    if (!text.empty() && hw::FindAccelerator(text) == nullptr) {
+      return Status::Error("--accelerator: unknown family \"%s\": expected %s", text.c_str(),
+                           JoinWords(names).c_str());
+    }
+    *accelerator = text;
+    return Status::Ok();
+  };
 }
 
-bool IsHardwareFile(const std::string& name_or_path) {
-  return !Contains(hw::PresetNames(), name_or_path);
-}
-
-Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bits) {
-  const std::string path = HardwareFile(name_or_path);
-  if (IsHardwareFile(path) && !IsFile(path) && (LooksLikePath(path, ".json") || Exists(path))) {
-    return {NotAFile(path, RunFolder::kHardware), kExitFailure};
+const hw::Accelerator& FamilyOf(const std::string& accelerator, const std::string& name_or_path) {
+  if (const hw::Accelerator* named = hw::FindAccelerator(accelerator)) return *named;
+  const std::vector<const hw::Accelerator*> families = hw::Accelerators();
+  for (const hw::Accelerator* family : families) {
+    if (!IsHardwareFile(*family, name_or_path)) return *family;
   }
-  hw::Result<hw::Config> found = hw::FindConfig(path);
+  for (const hw::Accelerator* family : families) {
+    if (HardwareFile(*family, name_or_path) != name_or_path) return *family;
+  }
+  const hw::Accelerator* likely = &hw::Vta();
+  if (!IsFile(name_or_path)) return *likely;
+  const Result<std::string> text = engine::ReadFile(name_or_path);
+  if (!text.ok()) return *likely;
+  const hw::Result<hw::Json> json = hw::ParseJson(*text, name_or_path);
+  if (!json.ok()) return *likely;
+  size_t most = 0;
+  for (const hw::Accelerator* family : families) {
+    size_t own = 0;
+    for (const auto& member : json->members) own += family->OwnsKey(member.first) ? 1 : 0;
+    if (own <= most) continue;
+    most = own;
+    likely = family;
+  }
+  return *likely;
+}
+
+std::string HardwareFile(const hw::Accelerator& family, const std::string& name_or_path) {
+  return FileOf(name_or_path, family.file_name(), family.PresetNames());
+}
+
+bool IsHardwareFile(const hw::Accelerator& family, const std::string& name_or_path) {
+  return !Contains(family.PresetNames(), name_or_path);
+}
+
+Argument<hw::DesignPtr> ResolveDesign(const hw::Accelerator& family,
+                                      const std::string& name_or_path, int bus_bits) {
+  const std::string path = HardwareFile(family, name_or_path);
+  if (IsHardwareFile(family, path) && !IsFile(path) &&
+      (LooksLikePath(path, ".json") || Exists(path))) {
+    return {NotAFile(path, family.file_name()), kExitFailure};
+  }
+  const hw::Result<hw::DesignPtr> found = family.Find(path);
   if (!found.ok()) {
     return {Status::Error("%s", found.error().c_str()), IsFile(path) ? kExitFailure : kExitUsage};
   }
-  return {hw::ConfigOnBus(*found, bus_bits), kExitOk};
+  return {family.OnBus(**found, bus_bits), kExitOk};
+}
+
+Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bits) {
+  const Argument<hw::DesignPtr> design = ResolveDesign(hw::Vta(), name_or_path, bus_bits);
+  if (!design.value.ok()) return {design.value.status(), design.exit_code};
+  return {hw::VtaConfig(**design.value), kExitOk};
 }
 
 bool IsSpaceFile(const std::string& name_or_path) {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "engine/status.h"
-#include "hw/config.h"
+#include "hw/accelerator.h"
 #include "hw/space.h"
 #include "nn/space.h"
 #include "search/flags.h"
@@ -32,13 +32,23 @@ struct Argument {
 
 Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument);
 
-// The vta_config.json of a run folder; anything else as it is.
-std::string HardwareFile(const std::string& name_or_path);
-// False for the name of a preset, which is never a file.
-bool IsHardwareFile(const std::string& name_or_path);
+// --accelerator NAME. Declares the flag; empty text: not given.
+void DeclareAcceleratorFlag(std::string* accelerator, FlagSet* flags);
+// The family meant by --accelerator; where that is empty, by --hw: the one that has a preset of
+// this name, whose file the run folder holds, or most of whose keys the file has. VTA when none
+// does.
+const hw::Accelerator& FamilyOf(const std::string& accelerator, const std::string& name_or_path);
 
-// --hw NAME|FILE; a run folder stands for its vta_config.json. bus_bits 0: as the configuration
-// says; otherwise the platform's bus, with a tag field as wide as that bus needs (R7).
+// The family's file in a run folder (vta_config.json); anything else as it is.
+std::string HardwareFile(const hw::Accelerator& family, const std::string& name_or_path);
+// False for the name of a preset, which is never a file.
+bool IsHardwareFile(const hw::Accelerator& family, const std::string& name_or_path);
+
+// --hw NAME|FILE; a run folder stands for its design. bus_bits 0: as the design says; otherwise the
+// platform's bus (for VTA with a tag field as wide as that bus needs, R7).
+Argument<hw::DesignPtr> ResolveDesign(const hw::Accelerator& family,
+                                      const std::string& name_or_path, int bus_bits);
+// The same for commands that are about VTA alone.
 Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bits);
 
 // True for anything but the name of a space of a family that is compiled in.

@@ -1,6 +1,5 @@
 // rhnas cost: what a network costs on an accelerator.
 #include "hw/chain.h"
-#include "hw/cost.h"
 #include "hw/json.h"
 #include "hw/vta_accelerator.h"
 #include "search/arguments.h"
@@ -29,7 +28,8 @@ class CostCommand : public Command {
     return "--network NAME|FILE|GENOTYPE | --layers FILE [--hw NAME|FILE] [FLAGS]";
   }
   const char* notes() const override {
-    return "JSON keys: network, hw, hw_name, valid, macs, params, latency_cycles, energy_pj,\n"
+    return "JSON keys: network, accelerator, hw, hw_name, valid, macs, params, latency_cycles, "
+           "energy_pj,\n"
            "edp_pj_cycles, area_um2, dram_bytes, energy_parts, layers. A configuration that cannot "
            "be built\n"
            "gives error, exit_code 1 and its broken rules (verdicts).\n\n"
@@ -50,14 +50,16 @@ class CostCommand : public Command {
   const char* examples() const override {
     return "  rhnas cost --network fbnet-a --hw default --per-layer\n"
            "  rhnas cost --network runs/tiny-edp-s1 --hw runs/tiny-edp-s1/vta_config.json --json\n"
+           "  rhnas cost --network resnet20 --hw scalesim-32x32 --per-layer\n"
            "  rhnas cost --layers vta_rtl_cycles.csv --csv";
   }
 
   void Declare(FlagSet* flags) override {
     flags->Group("What");
     network_.Declare(flags, /*sized_by_data=*/false);
+    DeclareAcceleratorFlag(&accelerator_, flags);
     flags->Text("hw", "NAME|FILE", &hw_,
-                "accelerator: a preset, a vta_config.json or its run folder");
+                "accelerator: a preset, a file of its family as vta_config.json, or a run folder");
     std::vector<std::string> buses = BusChoices();
     buses.back() = "own";
     flags->Choice("bus", &bus_, buses, "put it on a memory bus of so many bits; own: its own");
@@ -91,25 +93,28 @@ class CostCommand : public Command {
     if (!network.value.ok()) {
       return console->Fail(network.exit_code, network.value.status().message());
     }
-    const Argument<hw::Config> config = ResolveHardware(hw_, bus_ == "own" ? 0 : BusBits(bus_));
-    if (!config.value.ok()) {
-      return console->Fail(config.exit_code, config.value.status().message());
+    const hw::Accelerator& family = FamilyOf(accelerator_, hw_);
+    const Argument<hw::DesignPtr> found =
+        ResolveDesign(family, hw_, bus_ == "own" ? 0 : BusBits(bus_));
+    if (!found.value.ok()) return console->Fail(found.exit_code, found.value.status().message());
+    const hw::Design& design = **found.value;
+    if (explain_ && &family != &hw::Vta()) {
+      return console->Fail(kExitUsage, "--explain knows the parts of --accelerator vta alone");
     }
     const Result<hw::CostTable> table = LoadCostTable(table_);
     if (!table.ok()) return console->Fail(TableExitCode(table_), table.status().message());
 
-    const std::vector<hw::Verdict> verdicts = hw::CheckAll(*config.value);
-    if (!verdicts.empty()) return Invalid(*network.value, *config.value, verdicts, console);
+    const std::vector<hw::BrokenRule> verdicts = design.CheckAll({});
+    if (!verdicts.empty()) return Invalid(*network.value, family, design, verdicts, console);
     const std::vector<hw::Layer> layers =
         ToHardwareLayers(nn::LayersOf(network.value->space, network.value->genotype));
     std::string why;
-    const hw::DesignPtr design = hw::MakeVtaDesign(*config.value);
     CostSource source{&*table, nullptr, nullptr};
     if (!layer_table_.empty()) {
       LayerTableQuestion asked;
       asked.path = layer_table_;
-      asked.accelerator = &hw::Vta();
-      asked.designs = {design};
+      asked.accelerator = &family;
+      asked.designs = {*found.value};
       for (const hw::Layer& layer : layers) asked.items.push_back({layer});
       asked.networks = network.value->name;
       asked.prices = &*table;
@@ -119,19 +124,32 @@ class CostCommand : public Command {
       if (!note.empty()) console->Note("rhnas cost: " + note);
       source.layers = std::move(*opened);
     }
+    const std::unique_ptr<hw::DesignModel> model = source.Model(design);
     const std::optional<hw::NetworkCost> cost =
-        hw::SumOfChains(*source.Model(*design), hw::ChainSet(layers, !no_fusion_), &why);
+        hw::SumOfChains(*model, hw::ChainSet(layers, !no_fusion_), &why);
     if (!cost) {
       return console->Fail(kExitFailure,
                            Format("%s cannot run on %s: %s", network.value->name.c_str(),
-                                  hw::ShortName(*config.value).c_str(), why.c_str()));
+                                  design.ShortName().c_str(), why.c_str()));
     }
-    const hw::CostModel model(*config.value, *table);
-    const Explained explained{*config.value, *table, TableText(table_),
-                              layers,        *cost,  model.prices()};
-    console->Print(console->json() ? Json(*network.value, explained)
-                                   : Text(*network.value, *config.value, layers, *cost) +
-                                         (explain_ ? "\n" + ExplainText(explained) : ""));
+    std::string text;
+    hw::JsonWriter json;
+    if (console->json()) {
+      json.BeginObject();
+      AddResult(*network.value, family, design, *model, layers, *cost, &json);
+    } else {
+      text = Text(*network.value, design, *model, layers, *cost);
+    }
+    if (explain_) {
+      const Explained explained{hw::VtaConfig(design), *table, TableText(table_), layers, *cost,
+                                model->prices()};
+      if (console->json()) {
+        AddExplanation(explained, &json);
+      } else {
+        text += "\n" + ExplainText(explained);
+      }
+    }
+    console->Print(console->json() ? json.EndObject().text() + "\n" : text);
     return kExitOk;
   }
 
@@ -146,6 +164,10 @@ class CostCommand : public Command {
   int RunLayers(const FlagSet& flags, Console* console) {
     if (!network_.text.empty()) {
       return console->Fail(kExitUsage, "--network and --layers exclude each other, give one");
+    }
+    if (!accelerator_.empty() && accelerator_ != "vta") {
+      return console->Fail(kExitUsage,
+                           "--layers simulates programs, which only --accelerator vta has");
     }
     if (!flags.given("hw")) hw_ = "rtl";
     if (hw_ == "default") {
@@ -169,45 +191,48 @@ class CostCommand : public Command {
     return CostLayers(layers_, *config.value, *table, console);
   }
 
-  std::string Json(const nn::Network& network, const Explained& explained) const {
-    const hw::Config& config = explained.config;
-    const hw::NetworkCost& cost = explained.cost;
-    hw::JsonWriter json;
-    json.BeginObject();
-    json.Key("network").String(network.name);
-    json.Key("hw").Raw(hw::ToJson(config)).Key("hw_name").String(hw::ShortName(config));
-    json.Key("valid").Bool(true);
-    json.Key("macs").Int(nn::Macs(network.space, network.genotype));
-    json.Key("params").Int(nn::Params(network.space, network.genotype));
-    AddCost(
-        {cost.latency_cycles, cost.energy_pj, cost.edp_pj_cycles, cost.area_um2, cost.dram_bytes},
-        &json);
-    AddEnergyParts(cost.energy, &json);
-    AddLayers(explained.layers, cost, &json);
-    if (explain_) AddExplanation(explained, &json);
-    json.EndObject();
-    return json.text() + "\n";
+  static void AddDesign(const nn::Network& network, const hw::Accelerator& family,
+                        const hw::Design& design, hw::JsonWriter* json) {
+    json->Key("network").String(network.name).Key("accelerator").String(family.name());
+    json->Key("hw").Raw(design.ToJson()).Key("hw_name").String(design.ShortName());
   }
 
-  std::string Text(const nn::Network& network, const hw::Config& config,
-                   const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost) const {
+  static void AddResult(const nn::Network& network, const hw::Accelerator& family,
+                        const hw::Design& design, const hw::DesignModel& model,
+                        const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost,
+                        hw::JsonWriter* json) {
+    AddDesign(network, family, design, json);
+    json->Key("valid").Bool(true);
+    json->Key("macs").Int(nn::Macs(network.space, network.genotype));
+    json->Key("params").Int(nn::Params(network.space, network.genotype));
+    AddCost(
+        {cost.latency_cycles, cost.energy_pj, cost.edp_pj_cycles, cost.area_um2, cost.dram_bytes},
+        json);
+    AddEnergyParts(cost.energy, json);
+    AddLayers(layers, cost, model, json);
+  }
+
+  std::string Text(const nn::Network& network, const hw::Design& design,
+                   const hw::DesignModel& model, const std::vector<hw::Layer>& layers,
+                   const hw::NetworkCost& cost) const {
+    const int64_t macs = design.macs_per_cycle();
     const nn::Space& space = network.space;
     // A table of the user's own has one energy a layer, not its parts.
     const bool split = cost.energy.total_pj() > 0;
     const double share = split ? 100 / cost.energy.total_pj() : 0;
     std::string text;
-    if (per_layer_) text += LayerTable(layers, cost) + "\n";
+    if (per_layer_) text += LayerTable(layers, cost, model) + "\n";
     text += Format("network      %s\n", network.name.c_str());
     text += Format("             %s MACs, %s parameters, input %dx%dx%d, %d classes\n",
                    Grouped(nn::Macs(space, network.genotype)).c_str(),
                    Grouped(nn::Params(space, network.genotype)).c_str(), space.h, space.w, space.c,
                    space.classes);
-    text += Format("accelerator  %s, valid, %d MACs a cycle\n", hw::ShortName(config).c_str(),
-                   config.macs_per_cycle());
+    text += Format("accelerator  %s, valid, %lld MACs a cycle\n", design.ShortName().c_str(),
+                   static_cast<long long>(macs));
     text += Format("latency      %s cycles (%.1f%% of the MAC array used)\n",
                    Grouped(cost.latency_cycles).c_str(),
                    100 * static_cast<double>(cost.macs) /
-                       (static_cast<double>(cost.latency_cycles) * config.macs_per_cycle()));
+                       (static_cast<double>(cost.latency_cycles) * static_cast<double>(macs)));
     if (!split) text += Format("energy       %s\n", EnergyText(cost.energy_pj).c_str());
     if (split)
       text += Format(
@@ -222,29 +247,28 @@ class CostCommand : public Command {
     return text;
   }
 
-  static int Invalid(const nn::Network& network, const hw::Config& config,
-                     const std::vector<hw::Verdict>& verdicts, Console* console) {
-    const std::string error =
-        Format("accelerator %s cannot be built", hw::ShortName(config).c_str());
+  static int Invalid(const nn::Network& network, const hw::Accelerator& family,
+                     const hw::Design& design, const std::vector<hw::BrokenRule>& verdicts,
+                     Console* console) {
+    const std::string error = Format("accelerator %s cannot be built", design.ShortName().c_str());
     console->Note("rhnas cost: " + error + ":");
-    for (const hw::Verdict& verdict : verdicts) console->Note("  " + verdict.ToString());
+    for (const hw::BrokenRule& verdict : verdicts) console->Note("  " + verdict.ToString());
     if (!console->json()) return kExitFailure;
     hw::JsonWriter json;
     json.BeginObject();
     // As every failure, and what there is to know besides.
     json.Key("error").String(error + ": " + verdicts.front().ToString());
     json.Key("exit_code").Int(kExitFailure);
-    json.Key("network").String(network.name);
-    json.Key("hw").Raw(hw::ToJson(config)).Key("hw_name").String(hw::ShortName(config));
+    AddDesign(network, family, design, &json);
     json.Key("valid").Bool(false);
-    AddVerdicts(hw::ToBrokenRules(verdicts), &json);
+    AddVerdicts(verdicts, &json);
     json.EndObject();
     console->Print(json.text() + "\n");
     return kExitFailure;
   }
 
   NetworkArgument network_;
-  std::string hw_ = "default", bus_ = "own", layer_table_;
+  std::string accelerator_, hw_ = "default", bus_ = "own", layer_table_;
   bool per_layer_ = false, no_fusion_ = false, print_table_ = false, explain_ = false;
   TableChoice table_;
   CostLayersOptions layers_;

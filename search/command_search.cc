@@ -13,6 +13,7 @@
 #include "search/run_folder.h"
 #include "search/search_flags.h"
 #include "search/signals.h"
+#include "search/suggest.h"
 
 namespace rhnas::search {
 
@@ -77,7 +78,8 @@ class SearchCommand : public Command {
            "--energy-table\n"
            "(energy_table.csv), which a resumed run works with. Ctrl-C saves; --resume DIR goes on "
            "to the same\n"
-           "bits (only --threads, --data and --layer-table may change). A second Ctrl-C ends at once.\n\n"
+           "bits (only --threads, --data and --layer-table may change). A second Ctrl-C ends at "
+           "once.\n\n"
            "result.json: network, accelerator, hw, hw_name, valid, macs, params, latency_cycles,\n"
            "energy_pj, edp_pj_cycles, area_um2, dram_bytes, accuracy (test images), objective,\n"
            "limits (latency_met, accuracy_met; a limit not set is met), default (the same network\n"
@@ -106,6 +108,29 @@ class SearchCommand : public Command {
   }
 
  private:
+  const hw::Accelerator& family() const { return FamilyOf(options_.accelerator, ""); }
+
+  // The family of accelerators follows from its space or from --hw, and the space from the family.
+  Status ChooseFamily(const FlagSet& flags) {
+    const hw::Accelerator* of_space = nullptr;
+    if (flags.given("hw-space")) {
+      of_space = hw::FindAcceleratorOfSpace(options_.hw_space);
+      if (of_space == nullptr) of_space = &FamilyOf("vta", "");  // a file that describes a space
+    }
+    if (options_.accelerator.empty()) {
+      options_.accelerator =
+          of_space != nullptr ? of_space->name() : FamilyOf("", options_.fixed_hw).name();
+    }
+    if (of_space == nullptr) {
+      options_.hw_space = family().SpaceNames().front();
+    } else if (of_space != &family()) {
+      return Status::Error("--hw-space %s is no space of --accelerator %s, which has %s",
+                           options_.hw_space.c_str(), options_.accelerator.c_str(),
+                           JoinWords(family().SpaceNames()).c_str());
+    }
+    return Status::Ok();
+  }
+
   // The text of the files that settings name.
   struct Copies {
     std::string fixed_hw, energy_table, hw_space;
@@ -114,7 +139,7 @@ class SearchCommand : public Command {
   // The settings with the run folder's copies in place of the files that they name.
   SearchOptions OnCopies(const RunFolder& folder) const {
     SearchOptions options = options_;
-    if (!options.fixed_hw.empty() && IsHardwareFile(options.fixed_hw)) {
+    if (!options.fixed_hw.empty() && IsHardwareFile(family(), options.fixed_hw)) {
       options.fixed_hw = folder.File(RunFolder::kFixedHardware);
     }
     if (!options.energy_table.file.empty()) {
@@ -168,12 +193,15 @@ class SearchCommand : public Command {
     if (Status status = CheckDataFlags(options_.dataset, options_.data_dir); !status.ok()) {
       return console->Fail(kExitUsage, status.message());
     }
+    if (Status status = ChooseFamily(flags); !status.ok()) {
+      return console->Fail(kExitUsage, status.message());
+    }
     Copies copies;
     if (!options_.fixed_hw.empty()) {
-      options_.fixed_hw = HardwareFile(options_.fixed_hw);
-      const Argument<hw::Config> fixed = ResolveHardware(options_.fixed_hw, 0);
+      options_.fixed_hw = HardwareFile(family(), options_.fixed_hw);
+      const Argument<hw::DesignPtr> fixed = ResolveDesign(family(), options_.fixed_hw, 0);
       if (!fixed.value.ok()) return console->Fail(fixed.exit_code, fixed.value.status().message());
-      copies.fixed_hw = hw::ToJson(*fixed.value) + "\n";
+      copies.fixed_hw = (*fixed.value)->ToJson() + "\n";
     }
     if (!options_.energy_table.file.empty()) {
       Result<std::string> table = engine::ReadFile(options_.energy_table.file);

@@ -51,8 +51,9 @@ Status JointSearch::Impl::Init() {
   }
 
   cost_source.table = &table;
-  accelerator =
-      o.own_accelerator != nullptr ? o.own_accelerator : hw::FindAccelerator(o.accelerator);
+  accelerator = o.own_accelerator != nullptr
+                    ? o.own_accelerator
+                    : hw::FindAccelerator(o.accelerator.empty() ? "vta" : o.accelerator);
   if (accelerator == nullptr) {
     return Status::Error("unknown accelerator \"%s\"", o.accelerator.c_str());
   }

@@ -30,7 +30,7 @@ struct SearchOptions {
   std::string space = "tiny";
   double width = 1.0;
   bool always_pw = true;
-  std::string accelerator = "vta";  // the family's name
+  std::string accelerator;  // the family's name; empty: vta
   // A family that is not compiled in; null: found by its name. Must outlive the search.
   const hw::Accelerator* own_accelerator = nullptr;
   std::string hw_space = "vta";  // a name, or a file of the user's (hw/space_text.cc)

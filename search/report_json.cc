@@ -49,7 +49,7 @@ void AddEnergyParts(const hw::EnergyParts& parts, hw::JsonWriter* json) {
 }
 
 void AddLayers(const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost,
-               hw::JsonWriter* json) {
+               const hw::DesignModel& model, hw::JsonWriter* json) {
   json->Key("layers").BeginArray();
   size_t first = 0;  // layer of the program
   for (size_t i = 0; i < cost.layers.size() && i < layers.size(); ++i) {
@@ -67,7 +67,7 @@ void AddLayers(const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost
     }
     first = i;
     json->Key("bound").String(hw::BoundName(layer.bound));
-    json->Key("tiling").String(layer.tiling.ToString());
+    json->Key("tiling").String(model.ScheduleText(layer));
     AddEnergyParts(layer.energy, json);
     json->EndObject();
   }

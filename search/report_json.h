@@ -30,7 +30,7 @@ void AddVerdicts(const std::vector<hw::BrokenRule>& verdicts, hw::JsonWriter* js
 void AddByRule(const hw::Accelerator& accelerator, const int64_t* by_rule, hw::JsonWriter* json);
 // "layers": [..].
 void AddLayers(const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost,
-               hw::JsonWriter* json);
+               const hw::DesignModel& model, hw::JsonWriter* json);
 // "energy_parts": {..}.
 void AddEnergyParts(const hw::EnergyParts& parts, hw::JsonWriter* json);
 

@@ -101,7 +101,8 @@ std::string SearchResultText(const SearchResult& result, const SearchOptions& op
   return text;
 }
 
-std::string LayerTable(const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost) {
+std::string LayerTable(const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost,
+                       const hw::DesignModel& model) {
   size_t width = 5;
   for (const hw::Layer& layer : layers) width = std::max(width, layer.name.size());
   std::string text =
@@ -122,7 +123,7 @@ std::string LayerTable(const std::vector<hw::Layer>& layers, const hw::NetworkCo
     text +=
         Format("%s %13s %10s %12s  %-8s %s\n", head.c_str(), Grouped(layer.latency_cycles).c_str(),
                EnergyText(layer.energy_pj).c_str(), Grouped(layer.dram_bytes).c_str(),
-               hw::BoundName(layer.bound), layer.tiling.ToString().c_str());
+               hw::BoundName(layer.bound), model.ScheduleText(layer).c_str());
   }
   return text;
 }

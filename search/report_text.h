@@ -23,6 +23,7 @@ std::string AreaText(double square_micrometre);
 std::string SearchResultText(const SearchResult& result, const SearchOptions& options);
 
 // A table row a layer.
-std::string LayerTable(const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost);
+std::string LayerTable(const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost,
+                       const hw::DesignModel& model);
 
 }  // namespace rhnas::search

@@ -5,6 +5,7 @@
 
 #include "nn/data.h"
 #include "rl/agent.h"
+#include "search/arguments.h"
 
 namespace rhnas::search {
 
@@ -61,19 +62,27 @@ void DeclareSearchFlags(SearchOptions* o, FlagSet* flags) {
                 "blocks of expansion 1 have a leading pointwise convolution");
 
   flags->Group("Accelerator space");
+  DeclareAcceleratorFlag(&o->accelerator, flags);
+  std::vector<std::string> hw_spaces;
+  for (const hw::Accelerator* family : hw::Accelerators()) {
+    for (const std::string& name : family->SpaceNames()) hw_spaces.push_back(name);
+  }
   flags
       ->Text("hw-space", "NAME|FILE", &o->hw_space,
-             "accelerator space, or a file with one of your own (lines of PARAMETER: values); "
-             "vta-wide always searches the bus")
-      .choices = hw::HwSpaceNames();
+             "accelerator space, or a file with one of your own for VTA (lines of PARAMETER: "
+             "values); vta-wide always searches the bus; systolic-bus waits for memory, systolic "
+             "never does")
+      .choices = hw_spaces;
   flags->Choice(
       "bus", BusChoices(), BusChoice(o->bus_bits),
       [o](const std::string& text) { o->bus_bits = BusBits(text); },
       [o] { return BusChoice(o->bus_bits); },
       "the platform's memory bus in bits; free searches it (in vta-wide it is always searched, and "
       "this is the default accelerator's bus alone)");
-  flags->Text("hw", "NAME|FILE", &o->fixed_hw,
-              "keep this accelerator and search the network only (a preset or a vta_config.json)");
+  flags->Text(
+      "hw", "NAME|FILE", &o->fixed_hw,
+      "keep this accelerator and search the network only (a preset, a file of its family as "
+      "vta_config.json, or a run folder)");
 
   flags->Group("Objective and constraints");
   flags->Choice(
