@@ -132,8 +132,7 @@ void DeclareAcceleratorFlag(std::string* accelerator, FlagSet* flags) {
   std::vector<std::string> names;
   for (const hw::Accelerator* family : hw::Accelerators()) names.push_back(family->name());
   Flag& flag = flags->Text("accelerator", "NAME", accelerator,
-                           "family of accelerators: " + JoinWords(names) +
-                               "; as the other flags say when not given, else vta");
+                           "family of accelerators; not given: as the other flags say, else vta");
   flag.choices = names;
   flag.set = [accelerator, names](const std::string& text) {
     if (!text.empty() && hw::FindAccelerator(text) == nullptr) {
