@@ -254,7 +254,7 @@ class Layers {
     std::string text = Format("accelerator  %s, bursts of %d beats\n\n",
                               hw::ShortName(config_).c_str(), 1 << config_.dpi_len_bits);
     text += Format("%-12s %-11s %-30s %-22s %12s %12s %12s %8s %8s\n", "layer", "kind", "shape",
-                   "tiling", "simulated", "closed form", "measured", "error", "error");
+                   "tiling", "simulated", "closed form", "measured", "sim. err", "form err");
     for (const TimedLayer& l : layers_) text += Line(l);
     const Summary sum = Summarize(layers_);
     text += Format(
