@@ -228,6 +228,7 @@ bool ParseLayers(const std::string& text, std::vector<Layer>* chain, std::string
     if (!ParseLayer(text.substr(at, plus == std::string::npos ? plus : plus - at), &layer, why)) {
       return false;
     }
+    layer.chained = !chain->empty();
     chain->push_back(layer);
     if (plus == std::string::npos) return true;
     at = plus + 1;

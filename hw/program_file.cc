@@ -176,6 +176,7 @@ class Reader {
     if (!layers.empty() && !ParseChainText(layers, &file_.layers, &why)) {
       return Fail(at, "layers: " + why);
     }
+    for (size_t i = 1; i < file_.layers.size(); ++i) file_.layers[i].chained = true;
     const Json* tensors = info.Find("tensors");
     if (tensors == nullptr || tensors->type != Json::Type::kArray) {
       return Fail(at, "the description lacks the list \"tensors\"");

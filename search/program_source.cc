@@ -6,6 +6,7 @@
 #include "hw/cost.h"
 #include "hw/layer_text.h"
 #include "hw/parse_layer.h"
+#include "hw/tiling_search.h"
 #include "search/console.h"
 #include "search/layers.h"
 #include "search/suggest.h"
@@ -41,7 +42,7 @@ Argument<std::vector<hw::Layer>> LayerOfNetwork(const std::string& text, size_t 
 }
 
 // The tiling asked for, or the best one of the configuration.
-Argument<hw::Tiling> TilingFor(const ProgramRequest& request, const hw::Layer& layer,
+Argument<hw::Tiling> TilingFor(const ProgramRequest& request, const std::vector<hw::Layer>& layers,
                                const hw::Config& config) {
   hw::Tiling tiling;
   std::string why;
@@ -50,32 +51,33 @@ Argument<hw::Tiling> TilingFor(const ProgramRequest& request, const hw::Layer& l
     return {Status::Error("--tiling: %s", why.c_str()), kExitUsage};
   }
   const hw::CostModel model(config, hw::DefaultCostTable());
-  const std::optional<hw::LayerCost> cost = model.Evaluate(layer, &why);
+  const std::optional<hw::LayerCost> cost =
+      model.EvaluateChain(layers.data(), static_cast<int>(layers.size()), hw::kAnyCycles, &why);
   if (cost) return {cost->tiling, kExitOk};
-  return {Status::Error("%s on %s: %s", hw::LayerText(layer).c_str(), hw::ShortName(config).c_str(),
-                        why.c_str()),
+  return {Status::Error("%s on %s: %s", hw::ChainText(layers).c_str(),
+                        hw::ShortName(config).c_str(), why.c_str()),
           kExitFailure};
 }
 
 // Lowers under one instruction set.
-Argument<LoadedProgram> Lowered(const ProgramRequest& request, const hw::Layer& layer,
+Argument<LoadedProgram> Lowered(const ProgramRequest& request, const std::vector<hw::Layer>& layers,
                                 const hw::Config& config, hw::Isa isa) {
-  const Argument<hw::Tiling> tiling = TilingFor(request, layer, hw::ConfigFor(config, isa));
+  const Argument<hw::Tiling> tiling = TilingFor(request, layers, hw::ConfigFor(config, isa));
   if (!tiling.value.ok()) return {tiling.value.status(), tiling.exit_code};
   LoadedProgram loaded;
   hw::LowerOptions options;
   options.isa = isa;
   options.shift = request.shift;
   std::string why;
-  if (!hw::Lower(layer, config, *tiling.value, options, &loaded.lowered, &why)) {
+  if (!hw::LowerChain(layers, config, *tiling.value, options, &loaded.lowered, &why)) {
     return {
-        Status::Error("%s with tiling %s on %s: %s", hw::LayerText(layer).c_str(),
+        Status::Error("%s with tiling %s on %s: %s", hw::ChainText(layers).c_str(),
                       tiling.value->ToString().c_str(), hw::ShortName(config).c_str(), why.c_str()),
         kExitFailure};
   }
   loaded.has_layout = true;
   loaded.file.program = loaded.lowered.program;
-  loaded.file.layers = {layer};
+  loaded.file.layers = layers;
   loaded.file.tiling = loaded.lowered.tiling.ToString();
   loaded.file.shift = request.shift;
   return {loaded, kExitOk};
@@ -92,21 +94,17 @@ Argument<LoadedProgram> FromLayer(const ProgramRequest& request) {
                           hw::ShortName(*config.value).c_str(), verdict.ToString().c_str()),
             kExitFailure};
   }
-  if (layers.value->size() != 1) {
-    return {
-        Status::Error("--layer: found a chain of %zu layers, expected one", layers.value->size()),
-        kExitUsage};
-  }
-  const hw::Layer& layer = layers.value->front();
   if (request.isa != "extended") {
-    const Argument<LoadedProgram> stock = Lowered(request, layer, *config.value, hw::Isa::kStock);
+    const Argument<LoadedProgram> stock =
+        Lowered(request, *layers.value, *config.value, hw::Isa::kStock);
     if (stock.value.ok() || request.isa == "stock" || stock.exit_code == kExitUsage) return stock;
-    Argument<LoadedProgram> extended = Lowered(request, layer, *config.value, hw::Isa::kExtended);
+    Argument<LoadedProgram> extended =
+        Lowered(request, *layers.value, *config.value, hw::Isa::kExtended);
     if (!extended.value.ok()) return extended;
     extended.value->note = "not on the stock instruction set: " + stock.value.status().message();
     return extended;
   }
-  return Lowered(request, layer, *config.value, hw::Isa::kExtended);
+  return Lowered(request, *layers.value, *config.value, hw::Isa::kExtended);
 }
 
 Argument<LoadedProgram> FromHex(const ProgramRequest& request, const std::string& text) {
@@ -136,7 +134,7 @@ Argument<LoadedProgram> FromFile(const ProgramRequest& request) {
   const hw::Result<hw::ProgramFile> file = hw::DecodeProgramFile(*bytes, request.file);
   if (!file.ok()) return {Status::Error("%s", file.error().c_str()), kExitFailure};
   loaded.file = *file;
-  if (file->layers.size() != 1) return {loaded, kExitOk};
+  if (file->layers.empty()) return {loaded, kExitOk};
   // The layout follows from what the program was made from.
   hw::Tiling tiling;
   hw::LowerOptions options;
@@ -144,7 +142,7 @@ Argument<LoadedProgram> FromFile(const ProgramRequest& request) {
   options.shift = file->shift;
   std::string why;
   if (!hw::ParseTiling(file->tiling, &tiling, &why) ||
-      !hw::Lower(file->layers[0], file->program.config, tiling, options, &loaded.lowered, &why)) {
+      !hw::LowerChain(file->layers, file->program.config, tiling, options, &loaded.lowered, &why)) {
     loaded.note = "the layout of its data is not known: " + why;
     return {loaded, kExitOk};
   }
