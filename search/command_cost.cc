@@ -3,6 +3,7 @@
 #include "hw/json.h"
 #include "hw/vta_accelerator.h"
 #include "search/arguments.h"
+#include "search/calibration.h"
 #include "search/command.h"
 #include "search/command_cost_layers.h"
 #include "search/cost_source.h"
@@ -76,6 +77,9 @@ class CostCommand : public Command {
                 "read layer costs from a table of rhnas table build or import");
     flags->Switch("no-fusion", &no_fusion_,
                   "every layer a program of its own, also where a chain of up to three is faster");
+    flags->Switch("calibration", &calibration_,
+                  "the energy table (28 nm hp unless told otherwise) beside a Vivado power report; "
+                  "needs no network");
     flags->Switch("explain", &explain_,
                   "where each number comes from: counts times table rows, parts, sources, boards");
     flags->Switch("per-layer", &per_layer_,
@@ -85,6 +89,7 @@ class CostCommand : public Command {
   int Run(FlagSet* flags, const std::vector<std::string>& /*words*/, Console* console) override {
     if (!layers_.path.empty()) return RunLayers(*flags, console);
     if (print_table_) return PrintTable(console);
+    if (calibration_) return PrintCalibration(*flags, console);
     if (explain_ && !layer_table_.empty()) {
       return console->Fail(kExitUsage,
                            "--explain explains the cost model, it does not go with --layer-table");
@@ -158,6 +163,18 @@ class CostCommand : public Command {
     const Result<hw::CostTable> table = LoadCostTable(table_);
     if (!table.ok()) return console->Fail(TableExitCode(table_), table.status().message());
     console->Print(hw::CostTableCsv(*table));
+    return kExitOk;
+  }
+
+  int PrintCalibration(const FlagSet& flags, Console* console) {
+    // The report's device is of 28 nm and runs at 1 V, which hp is nearer to.
+    if (table_.file.empty() && !flags.given("node")) table_.options.node_nm = 28;
+    if (table_.file.empty() && !flags.given("process")) table_.options.process = hw::Process::kHp;
+    const Result<hw::CostTable> table = LoadCostTable(table_);
+    if (!table.ok()) return console->Fail(TableExitCode(table_), table.status().message());
+    const Calibration calibration = Calibrate(*table);
+    console->Print(console->json() ? CalibrationJson(calibration, TableText(table_))
+                                   : CalibrationText(calibration, TableText(table_)));
     return kExitOk;
   }
 
@@ -269,7 +286,8 @@ class CostCommand : public Command {
 
   NetworkArgument network_;
   std::string accelerator_, hw_ = "default", bus_ = "own", layer_table_;
-  bool per_layer_ = false, no_fusion_ = false, print_table_ = false, explain_ = false;
+  bool per_layer_ = false, no_fusion_ = false, print_table_ = false, explain_ = false,
+       calibration_ = false;
   TableChoice table_;
   CostLayersOptions layers_;
   std::string units_ = "pipelined";

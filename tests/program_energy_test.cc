@@ -204,6 +204,15 @@ TEST_F(EnergyCli, ExplainSumsToTheTotals) {
   }
 }
 
+TEST_F(EnergyCli, CalibrationNeedsNoNetwork) {
+  const hw::Json json = Json({"cost", "--calibration", "--json"});
+  EXPECT_EQ(json.Find("compared_report_mw")->number, 508);
+  EXPECT_EQ(json.Find("factor")->number, 508 / json.Find("compared_model_mw")->number);
+  EXPECT_NE(Run({"cost", "--calibration"}).out.find("28 nm hp"), std::string::npos);
+  EXPECT_NE(Run({"cost", "--calibration", "--process", "lop"}).out.find("28 nm lop"),
+            std::string::npos);
+}
+
 TEST_F(EnergyCli, ExplainReadsByHand) {
   const Outcome outcome = Run({"cost", "--network", "resnet20", "--explain"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
