@@ -198,6 +198,14 @@ Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bi
   return {hw::VtaConfig(**design.value), kExitOk};
 }
 
+std::vector<std::string> AllHwSpaces() {
+  std::vector<std::string> names;
+  for (const hw::Accelerator* family : hw::Accelerators()) {
+    for (const std::string& name : family->SpaceNames()) names.push_back(name);
+  }
+  return names;
+}
+
 bool IsSpaceFile(const std::string& name_or_path) {
   return hw::FindAcceleratorOfSpace(name_or_path) == nullptr;
 }
@@ -211,6 +219,11 @@ Argument<hw::HwSpace> ResolveHwSpace(const std::string& name_or_path,
   if (file && !IsFile(name_or_path)) {
     return {Status::Error("%s: is not a file, expected an accelerator space", name_or_path.c_str()),
             kExitFailure};
+  }
+  if (!file && IsSpaceFile(name_or_path)) {
+    return {
+        Status::Error("%s", UnknownWord("accelerator space", name_or_path, AllHwSpaces()).c_str()),
+        kExitUsage};
   }
   hw::Result<hw::HwSpace> space = hw::FindHwSpace(name_or_path, options);
   if (space.ok()) return {std::move(*space), kExitOk};

@@ -51,6 +51,8 @@ Argument<hw::DesignPtr> ResolveDesign(const hw::Accelerator& family,
 // The same for commands that are about VTA alone.
 Argument<hw::Config> ResolveHardware(const std::string& name_or_path, int bus_bits);
 
+// The spaces of every family.
+std::vector<std::string> AllHwSpaces();
 // True for anything but the name of a space of a family that is compiled in.
 bool IsSpaceFile(const std::string& name_or_path);
 // --hw-space NAME|FILE of VTA.

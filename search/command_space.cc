@@ -9,6 +9,7 @@
 #include "search/report_json.h"
 #include "search/report_text.h"
 #include "search/search_flags.h"
+#include "search/space_designs.h"
 #include "search/suggest.h"
 #include "search/table_flags.h"
 
@@ -62,7 +63,7 @@ class SpaceCommand : public Command {
         ->Text("hw-space", "NAME|FILE", &hw_space_,
                "describe this accelerator space, or that of a file (lines of PARAMETER: values; "
                "what is printed is such a file)")
-        .choices = hw::HwSpaceNames();
+        .choices = AllHwSpaces();
     flags->Switch("count", &count_, "count its points and the valid ones");
     flags->Text("rules", "R1,R2,..", &rules_,
                 "with --count: one more column, the share valid under these rules alone");
@@ -100,8 +101,10 @@ class SpaceCommand : public Command {
       return ListAll(console);
     }
     if (hw_space_.empty()) {
-      return console->Fail(kExitUsage, "--hw-space is needed: " + JoinWords(hw::HwSpaceNames()));
+      return console->Fail(kExitUsage, "--hw-space is needed: " + JoinWords(AllHwSpaces()));
     }
+    const hw::Accelerator* family = hw::FindAcceleratorOfSpace(hw_space_);
+    if (family != nullptr && family != &hw::Vta()) return OtherFamily(*family, *flags, console);
     const Argument<hw::HwSpace> space = ResolveHwSpace(hw_space_, OptionsFor(BusBits(bus_)));
     if (!space.value.ok()) return console->Fail(space.exit_code, space.value.status().message());
     if (flags->given("rules") && !count_) {
@@ -132,6 +135,25 @@ class SpaceCommand : public Command {
   }
 
  private:
+  int OtherFamily(const hw::Accelerator& family, const FlagSet& flags, Console* console) const {
+    for (const char* name : {"rules", "derived-tags", "board"}) {
+      if (!flags.given(name)) continue;
+      return console->Fail(kExitUsage, Format("--%s is for spaces of accelerator vta, %s is of %s",
+                                              name, hw_space_.c_str(), family.name()));
+    }
+    const Result<hw::CostTable> table = LoadCostTable(table_);
+    if (!table.ok()) return console->Fail(TableExitCode(table_), table.status().message());
+    DesignSpaceQuestion question;
+    question.family = &family;
+    question.space = hw_space_;
+    question.options.bus_bits = BusBits(bus_);
+    question.area_max = area_max_;
+    question.table = &*table;
+    question.count = count_;
+    question.files = files_;
+    return AnswerAboutDesigns(question, console);
+  }
+
   // "R1,R6" into a set; an empty text leaves it as it is.
   Status ParseRules(uint32_t* rules) const {
     if (rules_.empty()) return Status::Ok();
@@ -161,12 +183,17 @@ class SpaceCommand : public Command {
   }
 
   static int ListAll(Console* console) {
-    const std::vector<std::pair<std::string, std::vector<std::string>>> lists = {
+    std::vector<std::pair<std::string, std::vector<std::string>>> lists = {
         {"spaces", nn::SpaceNames()},
         {"networks", nn::NetworkNames()},
-        {"hw_spaces", hw::HwSpaceNames()},
+        {"hw_spaces", AllHwSpaces()},
         {"presets", hw::PresetNames()},
         {"boards", hw::BoardNames()}};
+    for (const hw::Accelerator* family : hw::Accelerators()) {
+      if (family != &hw::Vta()) {
+        lists.emplace_back(std::string("presets_") + family->name(), family->PresetNames());
+      }
+    }
     hw::JsonWriter json;
     std::string text;
     json.BeginObject();

@@ -63,16 +63,12 @@ void DeclareSearchFlags(SearchOptions* o, FlagSet* flags) {
 
   flags->Group("Accelerator space");
   DeclareAcceleratorFlag(&o->accelerator, flags);
-  std::vector<std::string> hw_spaces;
-  for (const hw::Accelerator* family : hw::Accelerators()) {
-    for (const std::string& name : family->SpaceNames()) hw_spaces.push_back(name);
-  }
   flags
       ->Text("hw-space", "NAME|FILE", &o->hw_space,
              "accelerator space, or a file with one of your own for VTA (lines of PARAMETER: "
              "values); vta-wide always searches the bus; systolic-bus waits for memory, systolic "
              "never does")
-      .choices = hw_spaces;
+      .choices = AllHwSpaces();
   flags->Choice(
       "bus", BusChoices(), BusChoice(o->bus_bits),
       [o](const std::string& text) { o->bus_bits = BusBits(text); },
