@@ -57,10 +57,10 @@ LayerCost CostModel::Finish(const Machine& machine, const Tiling& tiling, const 
   const Totals& totals = schedule.totals;
   LayerCost cost;
   cost.latency_cycles = latency_cycles;
-  cost.compute_cycles = schedule.programs * ToCycles(totals.compute);
-  cost.load_cycles = schedule.programs * ToCycles(totals.load);
-  cost.store_cycles = schedule.programs * ToCycles(totals.store);
-  cost.fetch_cycles = schedule.programs * ToCycles(machine.timing.Arrival(totals.instructions - 1,
+  cost.compute_cycles = ToCycles(totals.compute);
+  cost.load_cycles = ToCycles(totals.load);
+  cost.store_cycles = ToCycles(totals.store);
+  cost.fetch_cycles = ToCycles(machine.timing.Arrival(totals.instructions - 1,
                                                                           totals.instructions));
   cost.macs = machine.work.useful_macs;
   cost.activity = CountActivity(machine, schedule);

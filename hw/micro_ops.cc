@@ -262,7 +262,9 @@ MicroOpPlan PlanMicroOps(const Work& work, const Config& config, const Tiling& t
     if (plan.total == 0 || other.total < plan.total) plan = other;
   };
   attempt(kRows, kCols);
-  if (plan.ok || layout.window()) return plan;
+  // A map of one pixel has nothing to fold there.
+  const bool pixel = work.rows * work.cols == 1;
+  if (layout.window() || (plan.ok && !pixel)) return plan;
   for (int a = 0; a < kLoops; ++a) {
     for (int b = a + 1; b < kLoops; ++b) {
       attempt(static_cast<MultiplyLoop>(a), static_cast<MultiplyLoop>(b));

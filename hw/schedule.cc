@@ -52,7 +52,7 @@ class Builder {
   void Run() {
     s_.steps = steps_.full - (work_.residual && steps_.tail == 0 ? 1 : 0);
     s_.has_last = work_.residual || steps_.tail > 0;
-    s_.programs = work_.copies;
+    s_.copies = work_.copies;
     s_.uops = MicroOps(m_, tiling_, rows_, cols_);
     const int64_t uop_bytes = s_.uops * (m_.config.uop_bits() / 8);
     const Ticks uop_beats = (uop_bytes + timing_.bus_bytes - 1) >> timing_.bus_shift << kCycleShift;
@@ -64,7 +64,7 @@ class Builder {
     Totals& all = s_.totals;
     all = Totals();
     for (int a = 0; a < s_.level[0].runs; ++a) {
-      const int64_t outer = s_.level[0].run[static_cast<size_t>(a)].count;
+      const int64_t outer = s_.copies * s_.level[0].run[static_cast<size_t>(a)].count;
       for (int b = 0; b < s_.level[1].runs; ++b) {
         const int64_t middle = outer * s_.level[1].run[static_cast<size_t>(b)].count;
         for (int c = 0; c < s_.level[2].runs; ++c) {
@@ -83,13 +83,33 @@ class Builder {
     }
     all.compute += s_.uop_load;
     all.load += s_.constant_load;
-    // Micro-op load, constant weights, the no-ops that drain tokens, FINISH.
-    all.instructions += 1 + (s_.constant_load > 0 ? 1 : 0) + 5;
+    // Micro-op load, constant weights, no-ops that drain the tokens of stores and multiplies,
+    // FINISH.
+    all.instructions += 2 + (s_.constant_load > 0 ? 1 : 0) + 2 * s_.contexts() + 2 * Singles();
     all.read_beats += (s_.constant_tensors * m_.wgt_bytes >> timing_.bus_shift << kCycleShift) +
                       uop_beats + all.instructions * timing_.fetch_beats;
   }
 
  private:
+  // How often a tile without a neighbour follows pairs, and something follows it: then a no-op of
+  // the load and one of the compute unit take the second context's tokens.
+  int64_t Singles() const {
+    if (s_.contexts() == 1) return 0;
+    int64_t outer = s_.copies, inner = 1;
+    for (size_t l = 0; l < 3; ++l) {
+      const Level& level = s_.level[l];
+      const bool paired = level.run[0].tile[1] >= 0;
+      if (!paired) {
+        outer *= level.count();
+        continue;
+      }
+      if (level.runs == 1 || level.run[1].tile[1] >= 0) return 0;
+      for (size_t i = l + 1; i < 3; ++i) inner *= s_.level[i].count();
+      break;
+    }
+    return outer - (inner == 1 ? 1 : 0);
+  }
+
   void Nest() {
     const bool two = tiling_.vthreads == 2;
     const bool weights = tiling_.stationary == Stationary::kWeights;
@@ -136,10 +156,12 @@ class Builder {
       phase->input_load =
           timing_.load_inp + beats + timing_.RequestWait(kCycle, bytes, work_.unit_bytes);
       phase->input_beats = rows_of_units * beats;
+      phase->input_burst = std::min(beats, timing_.burst);
     } else {
       phase->input_loads = units * rows_of_units;
       phase->input_load = pixels.input_load;
       phase->input_beats = phase->input_loads * pixels.input_beats;
+      phase->input_burst = pixels.input_burst;
     }
   }
 
@@ -156,6 +178,7 @@ class Builder {
     phase->load += loads * load;
     phase->input_beats += beats;
     phase->instructions += loads;
+    phase->last_load = load;
     if (phase->input_load == 0) phase->input_load = load;
   }
 
@@ -165,18 +188,20 @@ class Builder {
       InputLoad(pixels, inputs, work_.private_inputs ? outputs : 1, phase);
     } else {
       phase->input_loads = 0;
-      phase->input_load = phase->input_beats = 0;
+      phase->input_load = phase->input_beats = phase->input_burst = 0;
     }
     phase->instructions = phase->input_loads;
     if (tiling_.stationary != Stationary::kWeights && !work_.constant_weights) {
       const int64_t tensors = inputs * work_.pair_uops * work_.taps();
       phase->weight_beats = WeightBeats(outputs, tensors);
       phase->weight_load = WeightLoad(outputs, tensors, phase->weight_beats);
+      phase->weight_burst = std::min(phase->weight_beats / outputs, timing_.burst);
       ++phase->instructions;
     } else {
-      phase->weight_load = phase->weight_beats = 0;
+      phase->weight_load = phase->weight_beats = phase->weight_burst = 0;
     }
     phase->load = phase->input_loads * phase->input_load + phase->weight_load;
+    phase->last_load = phase->weight_load > 0 ? phase->weight_load : phase->input_load;
     if (residual) ResidualLoad(pixels, outputs, phase);
     // Instruction fetch goes before everything else on the bus: its beats delay a load as often as
     // they meet data.
@@ -202,6 +227,9 @@ class Builder {
   // `vectors` of all instructions together.
   void AddAlu(int64_t instructions, Ticks vectors, bool two_sources, TileCost* tile) const {
     tile->alu += instructions * timing_.alu_fixed + (two_sources ? 2 : 1) * vectors;
+    if (instructions > 0) {
+      tile->last_alu = timing_.alu_fixed + (two_sources ? 2 : 1) * vectors / instructions;
+    }
     tile->instructions += instructions;
     (two_sources ? tile->alu_two_sources : tile->alu_immediate) += Whole(vectors);
   }
@@ -244,7 +272,7 @@ class Builder {
       MakePhase(pixels, outputs, inputs, work_.residual, &tile.last);
     }
     tile.instructions = 1;  // the reset
-    tile.acc_load = tile.acc_beats = tile.alu = 0;
+    tile.acc_load = tile.acc_beats = tile.alu = tile.last_alu = 0;
     tile.alu_immediate = tile.alu_two_sources = tile.alu_multiplies = tile.acc_load_tensors = 0;
     const int64_t blocks = outputs * work_.out_blocks;
     const Ticks vectors = Cycles(blocks * pixels.out_pixels);
@@ -267,12 +295,14 @@ class Builder {
     }
     tile.store_tensors = outputs * work_.out_split * pixels.out_pixels;
     if (work_.rows == 1 && work_.cols == 1) {  // units are neighbours in DRAM
-      tile.store = timing_.Store(1, outputs * work_.unit_bytes, work_.unit_bytes);
-      ++tile.instructions;
+      tile.store = tile.last_store = timing_.Store(1, outputs * work_.unit_bytes, work_.unit_bytes);
+      tile.stores = 1;
     } else {
       tile.store = outputs * pixels.store;
-      tile.instructions += outputs;
+      tile.last_store = pixels.store;
+      tile.stores = outputs;
     }
+    tile.instructions += tile.stores;
   }
 
   static void Add(const Totals& one, int64_t times, Totals* all) {

@@ -52,6 +52,7 @@ struct PixelTile {
   int64_t out_pixels = 0, in_pixels = 0;
   Ticks filled = 0, tapped = 0;           // accumulators the array part fills; taps of the window
   Ticks input_load = 0, input_beats = 0;  // of one input unit
+  Ticks input_burst = 0;                  // of one request
   Ticks residual_load = 0, residual_beats = 0;  // of one output unit
   Ticks store = 0;                              // of one output unit
 };
@@ -64,9 +65,11 @@ struct Phase {
   int64_t input_loads = 0;
   Ticks input_load = 0;   // one of them
   Ticks weight_load = 0;  // 0: none
+  Ticks last_load = 0;    // the one that comes last
   Ticks load = 0;         // all loads on a quiet bus
   Ticks fetches = 0;      // what instruction fetches on the bus add to that
   Ticks input_beats = 0, weight_beats = 0;
+  Ticks input_burst = 0, weight_burst = 0;  // beats of one request
   Ticks multiply = 0;
   int64_t uops = 0;          // multiplies, in cycles
   int64_t instructions = 0;  // of the loads
@@ -77,8 +80,10 @@ struct TileCost {
   Phase step, last;  // `steps` times step, then last where there is a tail or a residual
   Ticks reset = 0;
   Ticks acc_load = 0, acc_beats = 0;
-  Ticks alu = 0;  // with a residual's multiply
-  Ticks store = 0;
+  Ticks alu = 0;                    // with a residual's multiply
+  Ticks last_alu = 0;               // its last instruction
+  Ticks store = 0, last_store = 0;  // all; the last instruction
+  int64_t stores = 0;
   int64_t instructions = 0;  // reset, accumulator loads, ALU, stores
   // Counts of energy.
   int64_t reset_vectors = 0, alu_immediate = 0, alu_two_sources = 0, alu_multiplies = 0;
@@ -125,9 +130,10 @@ struct Schedule {
   Ticks uop_load = 0;
   int64_t constant_tensors = 0;  // weights loaded once
   Ticks constant_load = 0;
-  int64_t programs = 1;  // copies of all of it, one after the other
-  Totals totals;         // of one program
+  int64_t copies = 1;  // of all of it but the micro-ops and constants, one after the other
+  Totals totals;
 
+  int contexts() const { return group[0].contexts; }  // the first group is the largest
   const Group& At(int a, int b, int c) const {
     return group[static_cast<size_t>(4 * a + 2 * b + c)];
   }

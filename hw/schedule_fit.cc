@@ -33,7 +33,8 @@ int64_t MicroOps(const Machine& machine, const Tiling& tiling, const TileLayout&
   const int64_t pitch = layout.cols.InTile(layout.tw) * int64_t{work.in_split} * work.stride;
   const bool folds =
       layout.th == 1 || (layout.tw * int64_t{work.out_split} < acc_limit && pitch < inp_limit);
-  if (!layout.window() && folds && int64_t{work.stride} * work.in_split < inp_limit) {
+  const bool pixel = work.rows * work.cols == 1;  // folds the longest loops
+  if (!layout.window() && !pixel && folds && int64_t{work.stride} * work.in_split < inp_limit) {
     const int tail = work.in_units % tiling.tci;
     int64_t units = tiling.tci + (tail > 0 && tiling.tco > 1 ? tail : 0);
     if (tiling.stationary != Stationary::kNone) units = int64_t{work.in_units} * layout.halves;

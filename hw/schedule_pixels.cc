@@ -130,13 +130,19 @@ PixelTiles MakePixelTiles(const Machine& machine, const PixelCut& rows, const Pi
       tile.tapped = rows.tapped[row] * cols.tapped[col] / kCycle;
       const Ticks all = rows.padded[row] * cols.padded[col];
       const Ticks pads = (all - rows.valid[row] * cols.valid[col]) / kCycle * work.in_split;
+      const Ticks data =
+          aligned && (bytes >> timing.bus_shift) >= timing.short_bursts
+              ? tile.input_beats
+              : timing.DataTime(rows.valid[row], (bytes + kCycle / 2) / kCycle, in_alignment);
+      tile.input_burst = std::min(bytes >> timing.bus_shift, timing.burst);
       // One pad a cycle, in cycles without data; rows of padding above delay the first request.
-      tile.input_load = std::max(timing.load_inp + rows.pad_before[row] + tile.input_beats,
+      tile.input_load = std::max(timing.load_inp + rows.pad_before[row] + data,
                                  Cycles(3) + pads + tile.input_beats);
       if (work.residual) {
         tile.residual_beats = timing.Beats(Cycles(height), width * work.unit_bytes, out_alignment);
         tile.residual_load =
-            timing.load_inp + tile.residual_beats +
+            timing.load_inp +
+            timing.DataTime(Cycles(height), width * work.unit_bytes, out_alignment) +
             timing.RequestWait(Cycles(height), width * work.unit_bytes, out_alignment);
       }
       tile.store = timing.Store(height, width * work.unit_bytes, out_alignment);

@@ -13,7 +13,7 @@ constexpr int64_t kInstructionBytes = 16;
 template <typename Fn>
 void ForEachGroup(const Schedule& s, const Fn& fn) {
   for (int a = 0; a < s.level[0].runs; ++a) {
-    const int64_t outer = s.level[0].run[static_cast<size_t>(a)].count;
+    const int64_t outer = s.copies * s.level[0].run[static_cast<size_t>(a)].count;
     for (int b = 0; b < s.level[1].runs; ++b) {
       const int64_t middle = outer * s.level[1].run[static_cast<size_t>(b)].count;
       for (int c = 0; c < s.level[2].runs; ++c) {
@@ -84,7 +84,7 @@ Activity CountActivity(const Machine& machine, const Schedule& s) {
   total.dram_uop_bytes = total.uop_write_bytes;
   total.dram_instruction_bytes = total.instructions * kInstructionBytes;
   total.dram_out_bytes = total.out_read_bytes;
-  return total.Times(s.programs);
+  return total;
 }
 
 Ticks LowerBound(const Machine& machine, const Tiling& tiling, const Schedule& schedule) {
@@ -92,8 +92,7 @@ Ticks LowerBound(const Machine& machine, const Tiling& tiling, const Schedule& s
   // With one context the loads of a step and its multiply take turns.
   const Ticks turns = tiling.vthreads == 1 ? totals.load + totals.multiply : totals.load;
   const Ticks fetch = machine.timing.Arrival(totals.instructions - 1, totals.instructions);
-  return schedule.programs *
-         std::max({turns, totals.compute, totals.store, totals.read_beats, fetch});
+  return std::max({turns, totals.compute, totals.store, totals.read_beats, fetch});
 }
 
 }  // namespace rhnas::hw

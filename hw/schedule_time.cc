@@ -13,38 +13,40 @@ namespace {
 
 // Iterations of a run after which its mean period is taken although it has not settled.
 constexpr int kPatience = 6;
-// A token posted in one cycle lets its waiter start in the next.
-constexpr Ticks kToken = kCycle;
-// Tokens drained by no-ops, then FINISH and the host's view of it.
-constexpr int64_t kFinishCycles = 5;
+// 16 requests outstanding, in ticks: a load that has made them keeps others out.
+constexpr Ticks kManyRequests = Cycles(14);
+// A no-op takes a token: one cycle and the idle one.
+constexpr Ticks kNop = 2 * kCycle;
 
 class Recurrence {
  public:
   Recurrence(const Machine& machine, const Schedule& schedule, Ticks enough)
-      : timing_(machine.timing),
-        s_(schedule),
-        first_fetched_(std::min(schedule.totals.instructions, timing_.fetch_group)),
-        fetch_start_(timing_.FetchStart(schedule.totals.instructions)) {
+      : timing_(machine.timing), s_(schedule), instructions_(schedule.totals.instructions) {
     stall_most_ = enough - schedule.totals.compute;
     MergeLevels();
   }
 
-  int64_t Run(int contexts) {
-    const Ticks start = Arrive(1) + kCycle;
+  int64_t Run() {
+    const Ticks start = Arrive(1);
     c_ = start + s_.uop_load;
     done_ = s_.uop_load;
-    l_ = start;
+    // Micro-ops are asked for first: the first data of the load unit come after theirs.
+    l_ = start + std::max(kCycle, s_.uop_load - timing_.load_uop);
     if (s_.constant_load > 0) {
-      l_ += s_.constant_load;
-      Arrive(1);
+      l_ = std::max(l_, Arrive(1)) + s_.constant_load;
     }
-    const Group& first = s_.group[0];
-    if (s_.resident_level >= 0) LoadResident(first);
-    for (int c = 0; c < first.contexts; ++c) Load(c, FirstPhase(first, c));
+    const int64_t fetched = fetched_;
+    fetched_ += s_.contexts();
+    LoadGroup(s_.group[0], s_.resident_level >= 0);
+    ahead_ = fetched_ - fetched - s_.contexts();
+    fetched_ = fetched;
     Loop(0);
     if (enough_) return (c_ - done_ + s_.totals.compute) / kCycle + 1;
-    const Ticks end = std::max(c_, s_clock_) + Cycles(kFinishCycles + 2 * (contexts - 1));
-    return (end + kCycle - 1) / kCycle;
+    // No-ops take the last stores' tokens, then FINISH.
+    const int contexts = s_.contexts();
+    for (int c = 0; c < contexts; ++c) c_ = std::max({c_, stored_[c], Arrive(1)}) + kNop;
+    c_ = std::max(c_, Arrive(contexts + 1)) + kCycle;
+    return (c_ + kCycle - 1) / kCycle;
   }
 
  private:
@@ -57,25 +59,27 @@ class Recurrence {
   };
 
   void MergeLevels() {
+    AddLevel({{s_.copies, 0}, 1, 0, s_.resident_level >= 0});
     for (int l = 0; l < 3; ++l) {
-      const auto u = static_cast<size_t>(l);
-      const Level& level = s_.level[u];
-      Nest now{
-          {level.run[0].count, level.run[1].count}, level.runs, 4 >> l, l <= s_.resident_level};
-      const bool once = now.runs == 1 && now.count[0] == 1;
-      if (levels_ > 0) {
-        Nest& outer = nest_[levels_ - 1];
-        if (now.runs == 1 && (once || now.resident == outer.resident)) {
-          for (int r = 0; r < outer.runs; ++r) outer.count[r] *= now.count[0];
-          continue;
-        }
-        if (outer.runs == 1 && outer.count[0] == 1) {
-          outer = now;
-          continue;
-        }
-      }
-      nest_[levels_++] = now;
+      const Level& level = s_.level[static_cast<size_t>(l)];
+      AddLevel(
+          {{level.run[0].count, level.run[1].count}, level.runs, 4 >> l, l <= s_.resident_level});
     }
+  }
+
+  void AddLevel(const Nest& now) {
+    if (levels_ > 0) {
+      Nest& outer = nest_[levels_ - 1];
+      if (now.runs == 1 && (now.count[0] == 1 || now.resident == outer.resident)) {
+        for (int r = 0; r < outer.runs; ++r) outer.count[r] *= now.count[0];
+        return;
+      }
+      if (outer.runs == 1 && outer.count[0] == 1) {
+        outer = now;
+        return;
+      }
+    }
+    nest_[levels_++] = now;
   }
 
   struct State {
@@ -106,12 +110,11 @@ class Recurrence {
     done_ += done;
   }
 
-  // As Timing::Arrival.
+  // When the last of `count` more instructions can start. In the middle of a long program fetch
+  // runs ahead, or else its rate alone matters, which shows at the end.
   Ticks Arrive(int64_t count) {
     fetched_ += count;
-    if (fetched_ <= first_fetched_) return fetch_start_ + Cycles(fetched_ + 1);
-    return fetch_start_ + Cycles(first_fetched_ + 1) +
-           ((fetched_ - first_fetched_) * timing_.fetch_period >> timing_.fetch_shift);
+    return quiet_ ? 0 : timing_.Arrival(fetched_ - 1, instructions_);
   }
 
   const Phase& FirstPhase(const Group& group, int c) const {
@@ -119,17 +122,18 @@ class Recurrence {
   }
 
   void Load(int c, const Phase& phase) {
-    const int64_t loads = phase.instructions;
-    if (loads == 0) return;
-    begun_[c] = std::max({l_, used_[c] + kToken, Arrive(1)});
+    if (phase.instructions == 0) return;
+    begun_[c] = std::max({l_, used_[c], Arrive(1)});
     phase_[c] = &phase;
     l_ = begun_[c] + phase.load + phase.fetches;
-    if (loads > 1) l_ = std::max(l_, Arrive(loads - 1));
+    if (phase.instructions > 1) {
+      l_ = std::max(l_, Arrive(phase.instructions - 1) + phase.last_load);
+    }
     loaded_[c] = l_;
   }
 
   void LoadResident(const Group& group) {
-    if (s_.resident_waits) l_ = std::max({l_, used_[0] + kToken, used_[1] + kToken});
+    if (s_.resident_waits) l_ = std::max({l_, used_[0], used_[1]});
     l_ += group.resident_load;
     l_ = std::max(l_, Arrive(group.resident_instructions));
     // Both contexts wait for it even where their own phases load nothing.
@@ -137,38 +141,74 @@ class Recurrence {
     loaded_[1] = std::max(loaded_[1], l_);
   }
 
-  // How long a bias load that starts now waits for the loads in progress, and pushes them back.
+  // The first loads of a group: resident inputs before, resident weights after the first context's.
+  void LoadGroup(const Group& group, bool resident) {
+    const bool weights = s_.resident_level == 0;
+    if (resident && !weights) LoadResident(group);
+    Load(0, FirstPhase(group, 0));
+    if (resident && weights) LoadResident(group);
+    if (group.contexts == 2) Load(1, FirstPhase(group, 1));
+  }
+
+  // How long a bias load that starts now waits for bursts asked for before it, and what it makes of
+  // the loads beside and after it. The load unit's client has priority, but asks every other cycle.
   Ticks BusWait(Ticks now, Ticks beats) {
     // What a long bias load has not requested when a load begins waits for all of that load.
     const Ticks unrequested = beats - timing_.in_flight;
     if (unrequested > 0) return std::max<Ticks>(0, l_ + unrequested - now - beats);
-    for (int c = 0; c < 2; ++c) {
-      if (phase_[c] == nullptr || now < begun_[c] || now >= begun_[c] + phase_[c]->load) continue;
+    Ticks wait = 0;
+    const int first = begun_[1] < begun_[0] ? 1 : 0;
+    for (const int c : {first, 1 - first}) {
+      if (phase_[c] == nullptr) continue;
       const Phase& phase = *phase_[c];
-      Ticks at = now - begun_[c];
-      Ticks whole = phase.weight_load;
-      const Ticks inputs = phase.load - phase.weight_load;
-      if (at < inputs) {
-        at %= phase.input_load;
-        whole = phase.input_load;
+      const Ticks end = begun_[c] + phase.load;
+      if (now >= end) continue;
+      Ticks next = begun_[c];  // what has asked for nothing yet
+      Ticks late = 0;
+      if (now >= next) {
+        const Ticks at = now - next;
+        const Ticks inputs = phase.load - phase.weight_load;
+        Ticks began = next + inputs, burst = phase.weight_burst;
+        next = end;
+        if (at < inputs && phase.input_load > 0) {
+          began = begun_[c] + at / phase.input_load * phase.input_load;
+          next = began + phase.input_load;
+          burst = phase.input_burst;
+        }
+        const Ticks all = std::max<Ticks>(0, next - kCycle - (now + timing_.load_wait));
+        const Ticks asked = (now - began) / 2 + kCycle;  // requests, in ticks
+        const Ticks ahead = began + (asked * burst >> kCycleShift) - now;
+        if (asked < kManyRequests && ahead < all) {
+          // It gets in between, burst by burst, and pushes the rest of that load back.
+          wait = std::max<Ticks>(0, ahead);
+          const Ticks others = beats > timing_.burst ? beats / timing_.burst * burst : 0;
+          wait = std::min(all, wait + others);
+          late = beats;
+        } else {
+          wait = all;
+          if (next >= end) continue;
+        }
+      }
+      if (late == 0) late = now + wait + beats - next;
+      if (late <= 0) break;
+      if (next == begun_[c]) begun_[c] += late;
+      loaded_[c] += late;
+      const int other = 1 - c;
+      if (c == first && phase_[other] != nullptr && begun_[other] >= begun_[c]) {
+        const Ticks push = std::max<Ticks>(0, loaded_[c] - begun_[other]);
+        begun_[other] += push;
+        loaded_[other] += push;
+        l_ += push;
       } else {
-        at -= inputs;
+        l_ += late;
       }
-      const Ticks backlog = whole - kCycle - (at + timing_.load_wait);
-      if (backlog <= 0) return 0;
-      l_ += beats;
-      loaded_[c] += beats;
-      if (begun_[1 - c] >= begun_[c] && phase_[1 - c] != nullptr) {
-        begun_[1 - c] += beats;
-        loaded_[1 - c] += beats;
-      }
-      return backlog;
+      break;
     }
-    return 0;
+    return wait;
   }
 
   void Multiply(int c, const Phase& phase) {
-    c_ = std::max({c_, loaded_[c] + kToken, Arrive(1)}) + phase.multiply;
+    c_ = std::max({c_, loaded_[c], Arrive(1)}) + phase.multiply;
     used_[c] = c_;
   }
 
@@ -204,23 +244,50 @@ class Recurrence {
   }
 
   void RunGroup(const Group& group, const Group* next, bool resident) {
-    for (int c = 0; c < group.contexts; ++c) {
-      c_ = std::max({c_, stored_[c] + kToken, Arrive(1)}) + group.tile[c].reset;
+    if (nop_) {
+      c_ += kNop;
+      ++fetched_;
+      nop_ = false;
     }
+    for (int c = 0; c < group.contexts; ++c) {
+      c_ = std::max({c_, stored_[c], Arrive(1)}) + group.tile[c].reset;
+    }
+    fetched_ += ahead_;
     Steps(group);
     for (int c = 0; c < group.contexts; ++c) {
       Multiply(c, s_.has_last ? group.tile[c].last : group.tile[c].step);
     }
+    const int64_t fetched = fetched_;
+    ahead_ = 0;
     if (next != nullptr) {
-      if (resident) LoadResident(*next);
-      for (int c = 0; c < next->contexts; ++c) Load(c, FirstPhase(*next, c));
+      // In the program they come after this group's end and the next one's resets.
+      for (int c = 0; c < group.contexts; ++c) fetched_ += group.tile[c].instructions - 1;
+      fetched_ += next->contexts;
+      const int64_t before = fetched_;
+      // The second context's token, which a single tile has not taken, goes in a no-op.
+      if (pending_ && group.contexts == 1) {
+        l_ += kNop;
+        fetched_ += 2;
+        nop_ = true;
+      }
+      pending_ = group.contexts == 2;
+      LoadGroup(*next, resident);
+      ahead_ = fetched_ - before - (nop_ ? 1 : 0);
+      fetched_ = fetched;
     }
     for (int c = 0; c < group.contexts; ++c) {
       const TileCost& tile = group.tile[c];
-      c_ = std::max(c_, Arrive(tile.instructions - 1));
-      if (tile.acc_load > 0) c_ += BusWait(c_, tile.acc_beats) + tile.acc_load;
-      c_ += tile.alu;
-      s_clock_ = std::max(s_clock_, c_ + kToken) + tile.store;
+      Ticks ready = used_[c];  // where nothing follows the multiply
+      if (tile.instructions > tile.stores + 1) {
+        c_ = std::max(c_, Arrive(1));
+        if (tile.acc_load > 0) c_ += BusWait(c_, tile.acc_beats) + tile.acc_load;
+        c_ += tile.alu;
+        const int64_t rest = tile.instructions - tile.stores - 2;
+        if (rest > 0) c_ = std::max(c_, Arrive(rest) + tile.last_alu);
+        ready = c_;
+      }
+      s_clock_ = std::max({s_clock_, ready, Arrive(1)}) + tile.store;
+      if (tile.stores > 1) s_clock_ = std::max(s_clock_, Arrive(tile.stores - 1) + tile.last_store);
       stored_[c] = s_clock_;
     }
     done_ += group.sum.compute;
@@ -236,6 +303,8 @@ class Recurrence {
       State earlier = before;
       for (int64_t i = 0; i < count; ++i) {
         left_[l] = count - i;
+        const bool quiet = quiet_;
+        quiet_ = quiet || (i > 0 && i + 1 < count && count > 3);
         const int64_t fetched = fetched_;
         const Ticks done = done_;
         if (l == levels_ - 1) {
@@ -243,6 +312,7 @@ class Recurrence {
         } else {
           Loop(l + 1);
         }
+        quiet_ = quiet;
         if (enough_) return;
         const int64_t alike = count - i - 2;  // the last one prefetches something else
         const State after = Snapshot();
@@ -286,17 +356,20 @@ class Recurrence {
 
   const Timing& timing_;
   const Schedule& s_;
-  const int64_t first_fetched_;
-  const Ticks fetch_start_;
-  Nest nest_[3];
+  const int64_t instructions_;
+  Nest nest_[4];
   int levels_ = 0;
   int64_t fetched_ = 0;
-  int run_[3] = {0, 0, 0};
-  int64_t left_[3] = {0, 0, 0};
+  int run_[4] = {0, 0, 0, 0};
+  int64_t left_[4] = {0, 0, 0, 0};
   Ticks c_ = 0, l_ = 0, s_clock_ = 0;  // when each unit is free
   Ticks done_ = 0;                     // compute time without stalls
   Ticks stall_most_ = 0;               // more makes the answer uninteresting
   bool enough_ = false;
+  bool quiet_ = false;    // fetch is not looked at
+  bool pending_ = false;  // a token of the second context waits
+  bool nop_ = false;      // before the next resets
+  int64_t ahead_ = 0;     // instructions of loads that have begun before their group
   // Per context: loads done, last multiply done, last store done, its last load phase.
   Ticks loaded_[2] = {0, 0}, used_[2] = {0, 0}, stored_[2] = {0, 0}, begun_[2] = {0, 0};
   const Phase* phase_[2] = {nullptr, nullptr};
@@ -312,10 +385,9 @@ int64_t LatencyCycles(const Machine& machine, const Tiling& tiling, const Schedu
   const int64_t floor = (bound + kCycle - 1) / kCycle;
   if (floor > enough_cycles) return floor;
   constexpr int64_t kNever = std::numeric_limits<Ticks>::max() / 2;
-  const Ticks enough =
-      enough_cycles < kNever / kCycle ? Cycles(enough_cycles / schedule.programs + 1) : kNever;
-  const int64_t cycles = Recurrence(machine, schedule, enough).Run(tiling.vthreads);
-  return std::max(schedule.programs * cycles, floor);
+  const Ticks enough = enough_cycles < kNever / kCycle ? Cycles(enough_cycles + 1) : kNever;
+  const int64_t cycles = Recurrence(machine, schedule, enough).Run();
+  return std::max(cycles, floor);
 }
 
 }  // namespace rhnas::hw

@@ -32,7 +32,7 @@ Sizes GridOf(int extent, bool thirds) {
 }
 
 // A pixel tile's share of the bounds, the same for every split of channels: sums over all tiles of
-// all image batches.
+// all image batches and copies.
 struct Pixels {
   int64_t full_in;      // input pixels of a full tile
   int64_t full_places;  // accumulators of a full tile, of one output unit
@@ -84,7 +84,8 @@ class Search {
     rest_ticks_ = e_.instructions * t.alu_fixed + (e_.acc_tensors > 0 ? t.load_acc : 0) +
                   (w_.residual ? t.gemm_fixed : 0);
     plane_ = w_.rows == 1 && w_.cols == 1;
-    pixels_ = int64_t{w_.rows} * w_.cols * w_.batches;
+    rounds_ = w_.batches * w_.copies;
+    pixels_ = int64_t{w_.rows} * w_.cols * rounds_;
     tile_instructions_ = 1 + e_.instructions + (e_.acc_tensors > 0 ? 1 : 0) + (w_.residual ? 1 : 0);
     start_ = t.Arrival(0, 1);
   }
@@ -130,7 +131,7 @@ class Search {
  private:
   // Even a tie may win by its traffic or its place.
   bool Hopeless(Ticks bound) const {
-    return limit_cycles_ < kAnyCycles && w_.copies * bound > Cycles(limit_cycles_);
+    return limit_cycles_ < kAnyCycles && bound > Cycles(limit_cycles_);
   }
 
   int64_t Places(const PixelCut& rows, const PixelCut& cols) const {
@@ -144,7 +145,7 @@ class Search {
     p->full_filled = int64_t{rows.filled[0]} * cols.filled[0];
     p->full_in = kinds.kind[0][0].in_pixels;
     p->full_input = kinds.kind[0][0].input_load;
-    p->tiles = int64_t{rows.cut.tiles()} * cols.cut.tiles() * w_.batches;
+    p->tiles = int64_t{rows.cut.tiles()} * cols.cut.tiles() * rounds_;
     // Of pairs that another pair follows: a single tile waits for no second context.
     const auto seconds = [](const Cut& cut, int tail) {
       if (cut.tiles() % 2 == 1) return tail == 0 ? std::max(0, cut.full / 2 - 1) : 0;
@@ -175,20 +176,20 @@ class Search {
         p->second_store += second * tile.store;
       }
     }
-    p->store *= w_.batches;
-    p->input_load *= w_.batches;
-    p->input_beats *= w_.batches;
+    p->store *= rounds_;
+    p->input_load *= rounds_;
+    p->input_beats *= rounds_;
     for (Ticks* sum : {&p->filled, &p->tapped, &p->residual_load, &p->residual_beats}) {
-      *sum *= w_.batches;
+      *sum *= rounds_;
     }
-    p->second_tiles *= w_.batches;
-    p->second_pixels *= w_.batches;
-    p->second_store *= w_.batches;
+    p->second_tiles *= rounds_;
+    p->second_pixels *= rounds_;
+    p->second_store *= rounds_;
     if (plane_) {  // output units of a tile go out in one row
       p->last_store = (int64_t{w_.unit_bytes} << kCycleShift >> m_.timing.bus_shift) + Cycles(3);
-      p->store = w_.batches * p->last_store;
+      p->store = rounds_ * p->last_store;
       p->residual_beats =
-          w_.residual ? w_.batches * w_.unit_bytes << kCycleShift >> m_.timing.bus_shift : 0;
+          w_.residual ? rounds_ * w_.unit_bytes << kCycleShift >> m_.timing.bus_shift : 0;
       p->residual_load = p->residual_beats;
     }
   }
@@ -217,8 +218,8 @@ class Search {
     int64_t input_loads = w_.one_load ? 1 : w_.in_units;
     input_loads *= w_.private_inputs ? p.tiles * w_.out_units : p.tiles;
     if (w_.residual) input_loads += plane_ ? tiles : p.tiles * w_.out_units;
-    const int64_t weight_loads = w_.constant_weights ? 0 : n_o;
-    const Ticks weight_beats = w_.out_units * w_.in_units * filter_beats_;
+    const int64_t weight_loads = w_.constant_weights ? 0 : w_.copies * n_o;
+    const Ticks weight_beats = w_.copies * w_.out_units * w_.in_units * filter_beats_;
     const Ticks load =
         input_loads * t.load_inp + input_beats + weight_loads * t.load_wgt + weight_beats;
     const int64_t instructions = tiles * (tile_instructions_ + 1) + input_loads + weight_loads +
@@ -340,9 +341,9 @@ class Search {
     Ticks resident = 0, resident_beats = 0;
     int64_t resident_instructions = 0;
     if (weights_stay) {
-      resident_beats = w_.out_units * w_.in_units * filter_beats_;
-      resident = resident_beats + n_o * t.load_wgt;
-      resident_instructions = n_o;
+      resident_beats = w_.copies * w_.out_units * w_.in_units * filter_beats_;
+      resident = resident_beats + w_.copies * n_o * t.load_wgt;
+      resident_instructions = w_.copies * n_o;
     } else if (inputs_stay) {
       resident_beats = p.input_beats * w_.in_units;
       if (w_.one_load) {
@@ -404,8 +405,9 @@ class Search {
         second_vectors = w_.out_units * w_.out_blocks * p.second_pixels;
       }
       // Of a chain all of it: more than enough.
-      const Ticks second_rest = window_ || w_.residual
-                                    ? rest
+      // Where nothing follows the multiply, the first's store begins with the second's multiply.
+      const Ticks second_rest = window_ || w_.residual || tile_instructions_ == 1
+                                    ? rest + multiply
                                     : second_tiles * rest_ticks_ +
                                           Cycles(second_vectors * e_.out_cycles) +
                                           second_tiles * tco * acc_beats_;
@@ -467,7 +469,7 @@ class Search {
   Ticks acc_beats_ = 0, filter_beats_ = 0;      // acc_beats_: of one output unit
   Ticks rest_ticks_ = 0;                        // of a tile's ALU and accumulator loads
   Ticks multiply_ = 0, resets_ = 0;             // of the open pixel tile
-  int64_t pixels_ = 0;
+  int64_t pixels_ = 0, rounds_ = 1;             // image batches times copies
   bool plane_ = false;
   Ticks start_ = 0;
   Sizes outputs_, inputs_;

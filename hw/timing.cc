@@ -1,5 +1,8 @@
 #include "hw/timing.h"
 
+#include "hw/bus.h"
+#include "hw/unit_timing.h"
+
 namespace rhnas::hw {
 namespace {
 
@@ -32,30 +35,81 @@ Timing::Timing(const Config& config, MemoryModel memory) {
   gemm_fixed =
       Cycles(7 + config.pipe_gemm_rd_data + config.pipe_gemm_inp_idx + config.pipe_gemm_rd_uop);
   alu_fixed = Cycles(7 + config.pipe_alu_rd_data);
-  // The request queue's counter costs one cycle more than a pipelined memory of that latency.
+  // The request queue's counter costs one cycle more than a pipelined memory of that latency; a
+  // register more where the element is wider than the bus (TensorLoadNarrowVME.scala).
   const int64_t wait = latency + (memory == MemoryModel::kQueued ? 6 : 5);
+  const auto fixed = [&](int64_t bits, int pipes) {
+    return Cycles(wait + (bits > config.bus_bits ? 1 : 0) + pipes);
+  };
   load_wait = Cycles(wait);
-  load_inp = Cycles(wait + 1 + config.pipe_vme_inp + config.pipe_write_inp);
-  load_wgt = Cycles(wait + 1 + config.pipe_vme_wgt + config.pipe_write_wgt);
-  load_acc = Cycles(wait + 1 + config.pipe_vme_acc + config.pipe_write_acc);
-  load_uop = Cycles(latency + 6 + config.pipe_vme_uop);
+  load_inp = fixed(config.inp_elem_bits(), config.pipe_vme_inp + config.pipe_write_inp);
+  load_wgt = fixed(config.wgt_elem_bits(), config.pipe_vme_wgt + config.pipe_write_wgt);
+  load_acc = fixed(config.acc_elem_bits(), config.pipe_vme_acc + config.pipe_write_acc);
+  load_uop = fixed(config.uop_bits(), config.pipe_vme_uop);
   // One register stage is part of the measured store.
   store_fixed = Cycles(1 + std::max(0, config.pipe_write_out - 1));
+  // Scratchpad reads between the words of an element, one less than reads a burst.
   out_row_shift = narrow_store ? config.log_block_out : -1;
   // A 64-bit bus takes two beats an instruction and refills half the burst length of them
   // (core/FetchVME64.scala); a wide one fills its buffer of a burst length (FetchWideVME.scala).
-  fetch_group = config.bus_bits >= kInstructionBits ? int64_t{1} << config.dpi_len_bits
-                                                    : int64_t{1} << (config.dpi_len_bits - 1);
+  const bool wide = config.bus_bits >= kInstructionBits && !config.original_fetch;
+  fetch_group = int64_t{1} << (wide ? config.dpi_len_bits : std::max(0, config.dpi_len_bits - 1));
   fetch_shift = Log2(fetch_group);
   fetch_beats = kInstructionBits * kCycle / config.bus_bits;
-  fetch_period = Cycles(latency + 4 + fetch_group) + fetch_group * fetch_beats;
+  // From the last beat to the first dispatch (a register at each end of a wide buffer), one
+  // dispatch a cycle, three to the next request.
+  const int64_t dispatch = wide ? 5 : 2;
+  const int64_t answer = latency + (memory == MemoryModel::kQueued ? 2 : 1);
+  fetch_period = Cycles(answer + dispatch + fetch_group + 1) + fetch_group * fetch_beats;
+  fetch_first = Cycles(2 + answer + dispatch);  // launch is seen in cycle 0
+  burst = Cycles(burst_beats);
   in_flight = Cycles(kOutstandingReads * burst_beats);
+  MeasureBursts(config, memory);
 }
 
 Ticks Timing::RequestWait(Ticks rows, int64_t bytes, int64_t alignment) const {
   if (!one_request) return 0;
   const Ticks bursts = rows * Words(bytes, alignment, read_burst_shift) / kCycle;
   return std::max<Ticks>(0, bursts - kCycle) * load_wait / kCycle;
+}
+
+Ticks Timing::DataTime(Ticks rows, int64_t bytes, int64_t alignment) const {
+  const Ticks beats = Words(bytes, alignment, bus_shift);
+  if (beats >= short_bursts) return rows * beats / kCycle;
+  const Ticks a_row = Words(bytes, alignment, read_burst_shift);
+  // Between two whole lengths of a burst, in a straight line.
+  const Ticks length = std::max(kCycle, beats * kCycle / a_row);
+  const int64_t whole = std::min<int64_t>(length / kCycle, kShortBursts);
+  const int64_t next = std::min<int64_t>(whole + 1, kShortBursts);
+  const Ticks steady = burst_cost[whole] +
+                       (burst_cost[next] - burst_cost[whole]) * (length - whole * kCycle) / kCycle;
+  const Ticks fast = std::max(length, Cycles(2));
+  const Ticks bursts = rows * a_row / kCycle;
+  // The first 16 requests wait for nothing.
+  const Ticks rounds = std::max<Ticks>(0, bursts - 1) / Cycles(kOutstandingReads);
+  const Ticks rest = bursts - rounds * Cycles(kOutstandingReads);
+  return rounds * kOutstandingReads * std::max(steady, fast) + rest * fast / kCycle;
+}
+
+void Timing::MeasureBursts(const Config& config, MemoryModel memory) {
+  const UnitTiming units(config, memory, false);
+  constexpr int kWarm = 48, kCounted = 64;
+  short_bursts = kCycle;
+  for (int64_t beats = 0; beats <= kShortBursts; ++beats) burst_cost[beats] = Cycles(beats);
+  if (one_request) return;
+  for (int64_t beats = 1; beats <= kShortBursts; ++beats) {
+    ReadBus bus(units);
+    int64_t ready = 0, begin = 0, end = 0;
+    for (int i = 0; i < kWarm + kCounted; ++i) {
+      const int64_t cycle = bus.Earliest(ready);
+      end = bus.Request(cycle, beats) + beats;
+      ready = cycle + units.request_period;
+      if (i == kWarm - 1) begin = end;
+    }
+    burst_cost[beats] = (end - begin) * kCycle / kCounted;
+    if (burst_cost[beats] == Cycles(beats)) break;
+    short_bursts = Cycles(beats + 1);
+  }
 }
 
 }  // namespace rhnas::hw

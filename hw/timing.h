@@ -47,24 +47,23 @@ struct Timing {
   // One STORE of `rows` rows: command, data and acknowledge a burst, a bubble per scratchpad read
   // where the bus is narrower than a tensor (core/TensorStoreNarrowVME.scala).
   Ticks Store(int64_t rows, int64_t bytes, int64_t alignment) const {
-    constexpr int64_t kPerBurst = 3;  // command, address, acknowledge
+    constexpr int64_t kPerBurst = 4;  // command, address, acknowledge
     const Ticks bursts = Words(bytes, alignment, write_burst_shift);
     const Ticks beats = Words(bytes, alignment, bus_shift);
-    const Ticks bubbles = out_row_shift >= 0 ? Cycles(((bytes - 1) >> out_row_shift) + 1) : 0;
+    const Ticks bubbles =
+        out_row_shift >= 0 ? Cycles(((bytes - 1) >> out_row_shift) + 1) - bursts : 0;
     return store_fixed + rows * (kPerBurst * bursts + beats + bubbles);
   }
-  // When instruction `index` of a program of `count` has been fetched and dispatched: exact for the
-  // first refill, a straight line through the later ones. The first part of it does not depend on
-  // the index.
-  Ticks FetchStart(int64_t count) const {
-    return fetch_period - Cycles(fetch_group) -
-           (fetch_group - std::min(count, fetch_group)) * fetch_beats;
-  }
+  // From the first data of a load to its last: more than its beats where rows have few, since a
+  // client asks every other cycle, and no more than 16 requests wait for the memory's latency.
+  Ticks DataTime(Ticks rows, int64_t bytes, int64_t alignment) const;
+  // The first cycle in which instruction `index` of a program of `count` can start: fetched with
+  // its group, then dispatched, one a cycle.
   Ticks Arrival(int64_t index, int64_t count) const {
-    const int64_t first = std::min(count, fetch_group);
-    if (index < first) return FetchStart(count) + Cycles(index + 2);
-    return FetchStart(count) + Cycles(first + 1) +
-           ((index - first + 1) * fetch_period >> fetch_shift);
+    const int64_t group = index >> fetch_shift;
+    const int64_t others = count - (group << fetch_shift);
+    return fetch_first + group * fetch_period + std::min(others, fetch_group) * fetch_beats +
+           Cycles(index - (group << fetch_shift));
   }
 
   int bus_bytes;
@@ -80,8 +79,16 @@ struct Timing {
   int out_row_shift;    // log2 of bytes, a scratchpad read of the narrow store; -1: wide store
   int64_t fetch_group;  // instructions a refill brings
   Ticks fetch_period;   // between refills
+  Ticks fetch_first;    // launch to the first start, without the refill\'s beats
   Ticks fetch_beats;    // bus beats of one instruction
+  Ticks burst;          // beats of the longest read request
   Ticks in_flight;      // bus time of the most read requests outstanding
+  static constexpr int64_t kShortBursts = 16;
+  Ticks burst_cost[kShortBursts + 1];  // of one in a row of bursts of that many beats
+  Ticks short_bursts;                  // from here on the beats alone
+
+ private:
+  void MeasureBursts(const Config& config, MemoryModel memory);
 };
 
 }  // namespace rhnas::hw
