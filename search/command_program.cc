@@ -13,6 +13,7 @@
 #include "search/program_data.h"
 #include "search/program_source.h"
 #include "search/report_text.h"
+#include "search/signals.h"
 
 namespace rhnas::search {
 
@@ -106,6 +107,7 @@ class ProgramCommand : public Command {
                                            : "--layer makes a program, --run takes one: give one");
     }
     if (hex_ && out_.empty()) return console->Fail(kExitUsage, "--hex needs --out FILE");
+    IgnoreWriteSignals();
     const Argument<LoadedProgram> loaded = LoadProgram(request_);
     if (!loaded.value.ok()) {
       return console->Fail(loaded.exit_code, loaded.value.status().message());

@@ -48,7 +48,7 @@ Argument<hw::Tiling> TilingFor(const ProgramRequest& request, const std::vector<
   std::string why;
   if (!request.tiling.empty()) {
     if (hw::ParseTiling(request.tiling, &tiling, &why)) return {tiling, kExitOk};
-    return {Status::Error("--tiling: %s", why.c_str()), kExitUsage};
+    return {Status::Error("--%s", why.c_str()), kExitUsage};  // "tiling: .."
   }
   const hw::CostModel model(config, hw::DefaultCostTable());
   const std::optional<hw::LayerCost> cost =

@@ -26,13 +26,16 @@ const std::atomic<bool>& InstallStopSignals() {
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  IgnoreWriteSignals();
+  return g_stop;
+}
 
+void IgnoreWriteSignals() {
   struct sigaction ignore = {};
   ignore.sa_handler = SIG_IGN;
   sigemptyset(&ignore.sa_mask);
   sigaction(SIGPIPE, &ignore, nullptr);
   sigaction(SIGXFSZ, &ignore, nullptr);
-  return g_stop;
 }
 
 int StopSignal() { return g_signal.load(); }
