@@ -5,6 +5,7 @@
 #include "search/arguments.h"
 #include "search/calibration.h"
 #include "search/command.h"
+#include "search/command_cost_layer.h"
 #include "search/command_cost_layers.h"
 #include "search/cost_source.h"
 #include "search/explain.h"
@@ -52,6 +53,7 @@ class CostCommand : public Command {
     return "  rhnas cost --network fbnet-a --hw default --per-layer\n"
            "  rhnas cost --network runs/tiny-edp-s1 --hw runs/tiny-edp-s1/vta_config.json --json\n"
            "  rhnas cost --network resnet20 --hw scalesim-32x32 --per-layer\n"
+           "  rhnas cost --layer \"conv 64x14x14 -> 64 k3 p1\" --explain\n"
            "  rhnas cost --layers vta_rtl_cycles.csv --csv";
   }
 
@@ -67,6 +69,11 @@ class CostCommand : public Command {
     DeclareTableFlags(&table_, flags);
     flags->Switch("print-table", &print_table_,
                   "print the energy table as CSV, to edit and give back; needs no network");
+    flags->Text("layer", "TEXT", &layer_.layer,
+                "instead of a network: one layer as in \"conv 64x14x14 -> 64 k3 p1\", a chain of "
+                "them joined by \" + \", or NETWORK:LAYER");
+    flags->Text("tiling", "TEXT", &layer_.tiling,
+                "with --layer: this tiling, as in \"7x14 co2 ci1 vt2\"; else the best one");
     flags->Text("layers", "FILE", &layers_.path,
                 "time the layers of a CSV file, by simulation and by the closed form; --hw is then "
                 "\"rtl\" unless given: the stock hardware as measured");
@@ -94,6 +101,10 @@ class CostCommand : public Command {
       return console->Fail(kExitUsage,
                            "--explain explains the cost model, it does not go with --layer-table");
     }
+    if (!layer_.tiling.empty() && layer_.layer.empty()) {
+      return console->Fail(kExitUsage, "--tiling needs --layer");
+    }
+    if (!layer_.layer.empty()) return RunLayer(console);
     const Argument<nn::Network> network = ResolveNetwork(network_);
     if (!network.value.ok()) {
       return console->Fail(network.exit_code, network.value.status().message());
@@ -176,6 +187,28 @@ class CostCommand : public Command {
     console->Print(console->json() ? CalibrationJson(calibration, TableText(table_))
                                    : CalibrationText(calibration, TableText(table_)));
     return kExitOk;
+  }
+
+  int RunLayer(Console* console) {
+    if (!network_.text.empty() || !layer_table_.empty() ||
+        (!accelerator_.empty() && accelerator_ != "vta")) {
+      return console->Fail(kExitUsage,
+                           "--layer is of VTA's cost model: it does not go with --network, "
+                           "--layer-table or another --accelerator");
+    }
+    const Argument<hw::Config> config = ResolveHardware(hw_, bus_ == "own" ? 0 : BusBits(bus_));
+    if (!config.value.ok()) {
+      return console->Fail(config.exit_code, config.value.status().message());
+    }
+    const Result<hw::CostTable> table = LoadCostTable(table_);
+    if (!table.ok()) return console->Fail(TableExitCode(table_), table.status().message());
+    const hw::Verdict verdict = hw::Check(*config.value);
+    if (!verdict.ok) {
+      return console->Fail(kExitFailure, "accelerator " + hw::ShortName(*config.value) +
+                                             " cannot be built: " + verdict.ToString());
+    }
+    layer_.explain = explain_;
+    return CostLayer(layer_, *config.value, *table, TableText(table_), console);
   }
 
   int RunLayers(const FlagSet& flags, Console* console) {
@@ -289,6 +322,7 @@ class CostCommand : public Command {
   bool per_layer_ = false, no_fusion_ = false, print_table_ = false, explain_ = false,
        calibration_ = false;
   TableChoice table_;
+  CostLayerOptions layer_;
   CostLayersOptions layers_;
   std::string units_ = "pipelined";
 };

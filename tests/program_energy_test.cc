@@ -204,6 +204,38 @@ TEST_F(EnergyCli, ExplainSumsToTheTotals) {
   }
 }
 
+// One layer with its tiling: what a reader can count along. 7x14 tiles of two output blocks, two
+// contexts: 196 pixels x 4 output x 4 input blocks x 9 taps = 28,224 vectors.
+TEST_F(EnergyCli, OneLayerByHand) {
+  const hw::Json json = Json({"cost", "--layer", "conv 64x14x14 -> 64 k3 s1 p1", "--tiling",
+                              "7x14 co2 ci1 vt2", "--hw", "rtl", "--explain", "--json"});
+  EXPECT_EQ(json.Find("tiling")->string, "7x14 co2 ci1 vt2");
+  double total = 0;
+  std::map<std::string, int64_t> counts;
+  for (const hw::Json& line : json.Find("explain")->Find("energy")->items) {
+    total += line.Find("pj")->number;
+    counts[line.Find("what")->string] = line.Find("count")->integer_value;
+  }
+  EXPECT_NEAR(total, json.Find("energy_pj")->number, 1e-6);
+  EXPECT_EQ(counts["weights read"], 28224 * 256);
+  EXPECT_EQ(counts["inputs read"], 28224 * 16);
+  // Weights: 64 x 64 x 9 for each of the two row tiles. Outputs: each byte once.
+  EXPECT_EQ(counts["DRAM weights read"], 2 * 64 * 64 * 9);
+  EXPECT_EQ(counts["DRAM outputs written"], 64 * 196);
+  // Bias: 64 accumulators of 4 bytes for each row tile; inputs: 64 channels, 2 x 8 rows of 14, for
+  // each of the two pairs of output blocks.
+  EXPECT_EQ(counts["DRAM biases read"], 2 * 64 * 4);
+  EXPECT_EQ(counts["DRAM inputs read"], 2 * 64 * 16 * 14);
+  EXPECT_EQ(counts["DRAM instructions read"], 16 * counts["instructions fetched and decoded"]);
+
+  ExpectError({"cost", "--layer", "convx 64x14x14", "--explain"}, 2, "did you mean \"conv\"?");
+  ExpectError({"cost", "--layer", "conv 64x14x14", "--tiling", "7x14 cox"}, 2, "--tiling: found");
+  ExpectError({"cost", "--layer", "conv 64x56x56 -> 64 k3 p1", "--tiling", "56x56 co1 ci1 vt1"}, 1,
+              "accumulator scratchpad elements: need");
+  ExpectError({"cost", "--network", "resnet20", "--tiling", "7x14"}, 2, "--tiling needs --layer");
+  ExpectError({"cost", "--network", "resnet20", "--layer", "conv 64x14x14"}, 2, "does not go with");
+}
+
 TEST_F(EnergyCli, CalibrationNeedsNoNetwork) {
   const hw::Json json = Json({"cost", "--calibration", "--json"});
   EXPECT_EQ(json.Find("compared_report_mw")->number, 508);
