@@ -250,7 +250,8 @@ Result<LayerTable> LayerTable::FromFile(MappedFile file, const std::string& path
   }
   // What a wrong writer could still have got wrong.
   if (Load32(p + kEntryBytesAt) != kEntryBytes || entries_at != rows_at + rows * kRowBytes ||
-      expected != entries_at + items * rows * kEntryBytes) {
+      entries_at > size || (size - entries_at) % kEntryBytes != 0 ||
+      (size - entries_at) / kEntryBytes != items * rows) {
     return damaged("is damaged: its sizes contradict each other");
   }
   LayerTable table;

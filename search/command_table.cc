@@ -55,9 +55,10 @@ class TableCommand : public Command {
            "forms.\n"
            "CSV columns: layer, configuration, cycles, energy_pj (dram_bytes and tiling may "
            "follow).\n"
-           "JSON keys: file, accelerator, hw_space, space, given, layers, configurations, entries, "
-           "cannot_run,\n"
-           "bytes, checksum; of build also resumed_configurations, entries_computed, seconds.";
+           "JSON keys: file, accelerator, hw_space, space, given, layers, chains, configurations, "
+           "entries,\n"
+           "cannot_run, bytes, checksum; of build also resumed_configurations, entries_computed, "
+           "seconds.";
   }
   const char* examples() const override {
     return "  rhnas table build --space fbnet-cifar --hw-space vta --out fbnet-cifar-vta.table\n"
@@ -280,7 +281,9 @@ class TableCommand : public Command {
 
   static int Summary(const hw::LayerTable& table, Console* console, const TableBuilt* built) {
     const hw::TableHead& head = table.head();
-    int64_t cannot_run = 0;
+    int64_t cannot_run = 0, layers = 0;
+    for (const std::vector<hw::Layer>& item : head.items) layers += item.size() == 1 ? 1 : 0;
+    const int64_t chains = Whole(head.items.size()) - layers;
     for (size_t row = 0; row < table.rows(); ++row) {
       for (size_t item = 0; item < table.items(); ++item) {
         if (!table.At(row)[item].runs()) ++cannot_run;
@@ -294,7 +297,7 @@ class TableCommand : public Command {
       json.Key("file").String(table.path()).Key("accelerator").String(head.accelerator);
       json.Key("hw_space").String(head.space).Key("space").String(head.networks);
       json.Key("given").Bool(head.given);
-      json.Key("layers").Int(Whole(table.items()));
+      json.Key("layers").Int(layers).Key("chains").Int(chains);
       json.Key("configurations").Int(Whole(table.rows()));
       json.Key("entries").Int(entries).Key("cannot_run").Int(cannot_run);
       json.Key("bytes").Int(Whole(table.bytes())).Key("checksum").String(sum);
@@ -308,8 +311,8 @@ class TableCommand : public Command {
       return kExitOk;
     }
     std::string text = Format("table          %s\n", table.path().c_str());
-    text += Format("layers         %s of %s\n",
-                   Grouped(static_cast<int64_t>(table.items())).c_str(), head.networks.c_str());
+    text += Format("layers         %s of %s, and %s chains of them\n", Grouped(layers).c_str(),
+                   head.networks.c_str(), Grouped(chains).c_str());
     text += Format("configurations %s of %s, accelerator %s\n",
                    Grouped(static_cast<int64_t>(table.rows())).c_str(), head.space.c_str(),
                    head.accelerator.c_str());

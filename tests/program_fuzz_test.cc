@@ -12,6 +12,9 @@
 #include "engine/random.h"
 #include "hw/config.h"
 #include "hw/json.h"
+#include "hw/layer_table_csv.h"
+#include "hw/layer_table_write.h"
+#include "hw/layer_text.h"
 #include "hw/tables.h"
 #include "nn/data.h"
 #include "nn/space.h"
@@ -96,6 +99,68 @@ TEST(Fuzz, CostTable) {
     const hw::Result<hw::CostTable> parsed = hw::ParseCostTable(text, "x.csv");
     return parsed.ok() ? std::string() : parsed.error();
   });
+}
+
+TEST(Fuzz, LayerText) {
+  Fuzz("conv-1x16x16x24-k144-1x1-s1-p0-g1-b-relu+conv-1x16x16x144-k144-3x3-s1-p1-g144-b-relu", 4000,
+       [](const std::string& text) {
+         std::vector<hw::Layer> chain;
+         std::string why;
+         if (!hw::ParseChainText(text, &chain, &why)) {
+           return text.find('\n') == std::string::npos ? why : std::string("refused");
+         }
+         std::vector<hw::Layer> again;
+         EXPECT_TRUE(hw::ParseChainText(hw::ChainText(chain), &again, &why)) << why;
+         return std::string();
+       });
+}
+
+// Two layers on two configurations.
+hw::TableHead FuzzedTableHead() {
+  hw::TableHead head;
+  head.space = "two";
+  head.networks = "two";
+  head.configurations = {{11, 0, "1x16x16_15_15_18_17_64"}, {22, 7, "1x8x8_15_14_16_16_64"}};
+  for (const char* text : {"conv-1x8x8x16-k32-3x3-s1-p1-g1-b", "add-1x8x8x32-k32-1x1-s1-p0-g1"}) {
+    std::vector<hw::Layer> chain;
+    EXPECT_TRUE(hw::ParseChainText(text, &chain, nullptr));
+    head.items.push_back(chain);
+  }
+  return head;
+}
+
+TEST(Fuzz, LayerTable) {
+  const hw::TableHead head = FuzzedTableHead();
+  const hw::MappedFile file =
+      hw::LayerTableBytes(head, std::vector<hw::TableEntry>(4, {100, 2.5, 64, 0}));
+  const std::string bytes(reinterpret_cast<const char*>(file.data()), file.size());
+  Fuzz(bytes, 4000, [](const std::string& text) {
+    unsigned char* copy = new unsigned char[text.size() + 1];
+    std::copy(text.begin(), text.end(), copy);
+    const hw::Result<hw::LayerTable> table =
+        hw::LayerTable::FromFile(hw::MappedFile::Own(copy, text.size()), "x.table");
+    if (!table.ok()) return table.error();
+    std::string why;
+    hw::CheckLayerTable(*table, &why);
+    return why;
+  });
+}
+
+TEST(Fuzz, LayerTableCsv) {
+  const hw::TableHead head = FuzzedTableHead();
+  const std::string path = testing::TempDir() + "rhnas_fuzz_csv_" + std::to_string(getpid());
+  std::string csv = "# mine\nlayer,configuration,cycles,energy_pj\n";
+  for (const std::vector<hw::Layer>& item : head.items) {
+    for (const hw::TableConfiguration& configuration : head.configurations) {
+      csv += hw::ChainText(item) + "," + configuration.name + ",1200,3.5e4\n";
+    }
+  }
+  Fuzz(csv, 2000, [&](const std::string& text) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
+    const hw::Result<hw::LayerTable> table = hw::ReadLayerTableCsv(path, head);
+    return table.ok() ? std::string() : table.error();
+  });
+  std::remove(path.c_str());
 }
 
 TEST(Fuzz, Genotype) {
