@@ -13,7 +13,9 @@
 #include "hw/space.h"
 #include "hw/tiling_search.h"
 #include "hw/vta_accelerator.h"
-#include "search/layer_tables.h"
+#include "search/cost_source.h"
+#include "search/layers.h"
+#include "search/objective.h"
 
 namespace rhnas::hw {
 namespace {
@@ -37,11 +39,23 @@ const Layer kLayers[] = {
     Conv(4, 1104, 1104, 5, 1, 1104), Conv(56, 64, 64, 3, 1, 1),     Conv(14, 256, 256, 3, 1, 1),
 };
 
-// Every layer of fbnet-cifar, equal shapes once: what the rates below are averages over.
+// Every layer of fbnet-cifar and every chain of them, equal shapes once: what the rates below are
+// averages over.
 const std::vector<std::vector<Layer>>& Items() {
   static const std::vector<std::vector<Layer>> items =
       search::TableItems(*nn::FindSpace("fbnet-cifar"));
   return items;
+}
+
+const std::vector<Layer>& Layers() {
+  static const std::vector<Layer> layers = [] {
+    std::vector<Layer> singles;
+    for (const std::vector<Layer>& item : Items()) {
+      if (item.size() == 1) singles.push_back(item[0]);
+    }
+    return singles;
+  }();
+  return layers;
 }
 
 std::unique_ptr<DesignSpace> Space(const char* name) {
@@ -61,10 +75,10 @@ void ClosedForm(benchmark::State& state) {
     PixelTiles tiles;
   };
   std::vector<Point> points;
-  for (const std::vector<Layer>& item : Items()) {
+  for (const Layer& layer : Layers()) {
     Work work;
     BestTiling best;
-    MakeWork(item[0], Config(), &work, nullptr);
+    MakeWork(layer, Config(), &work, nullptr);
     const Machine machine(work, Config(), MemoryModel::kQueued);
     FindTiling(machine, &best, nullptr);
     const PixelCut rows = CutRows(work, best.tiling.th), cols = CutCols(work, best.tiling.tw);
@@ -85,8 +99,8 @@ BENCHMARK(ClosedForm)->Unit(benchmark::kMicrosecond);
 void CostOfTiling(benchmark::State& state) {
   const CostModel model(Config(), DefaultCostTable());
   std::vector<std::pair<const Layer*, Tiling>> points;
-  for (const std::vector<Layer>& item : Items()) {
-    points.emplace_back(&item[0], model.Evaluate(item[0])->tiling);
+  for (const Layer& layer : Layers()) {
+    points.emplace_back(&layer, model.Evaluate(layer)->tiling);
   }
   for (auto _ : state) {
     for (const auto& [layer, tiling] : points) {
@@ -106,10 +120,9 @@ void BestTilingSearches(benchmark::State& state) {
   if (!config.ok()) return state.SkipWithError(config.error().c_str());
   const CostModel model(*config, DefaultCostTable());
   for (auto _ : state) {
-    for (const std::vector<Layer>& item : Items())
-      benchmark::DoNotOptimize(model.Evaluate(item[0]));
+    for (const Layer& layer : Layers()) benchmark::DoNotOptimize(model.Evaluate(layer));
   }
-  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(Items().size()));
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(Layers().size()));
   state.SetLabel(names[state.range(0)]);
 }
 BENCHMARK(BestTilingSearches)->DenseRange(0, 2)->Unit(benchmark::kMicrosecond);
@@ -184,7 +197,7 @@ void TableLookup(benchmark::State& state) {
   for (auto _ : state) {
     row = (row + 1009) % table.rows();
     for (const std::vector<Layer>& item : Items()) {
-      const int at = table.FindItem(item.data(), 1);
+      const int at = table.FindItem(item.data(), static_cast<int>(item.size()));
       benchmark::DoNotOptimize(table.At(row)[static_cast<size_t>(at)]);
     }
   }
@@ -200,6 +213,40 @@ void TableRow(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(TableRow)->Unit(benchmark::kNanosecond);
+
+// --- Whole designs: a network on another accelerator each time, as a search proposes them ---
+
+void Designs(benchmark::State& state, bool from_table) {
+  const nn::Network network = *nn::ParseNetwork("fbnet-a@cifar");
+  const std::vector<Layer> layers =
+      search::ToHardwareLayers(nn::LayersOf(network.space, network.genotype));
+  const search::Workload workload(layers);
+  const std::unique_ptr<DesignSpace> space = Space("vta");
+  search::CostSource source;
+  source.table = &DefaultCostTable();
+  TableHead head = HeadOf(Vta(), *space, DefaultCostTable(), "fbnet-cifar", Items());
+  if (from_table) {
+    std::vector<TableEntry> entries(head.items.size() * head.configurations.size());
+    for (size_t i = 0; i < entries.size(); ++i) {
+      entries[i] = {static_cast<int64_t>(1000 + i % 977), static_cast<double>(i), 0, 1};
+    }
+    source.layers = std::make_shared<LayerTable>(
+        std::move(*LayerTable::FromFile(LayerTableBytes(head, entries), "memory")));
+  }
+  std::vector<DesignPtr> designs;
+  for (size_t row = 0; row < head.configurations.size(); row += 37) {
+    designs.push_back(space->AtPoint(head.configurations[row].point));
+  }
+  engine::ThreadPool pool(1);
+  size_t at = 0;
+  for (auto _ : state) {
+    at = (at + 1) % designs.size();
+    benchmark::DoNotOptimize(search::Evaluate(*source.Model(*designs[at]), workload, pool));
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK_CAPTURE(Designs, Evaluated, false)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(Designs, FromTable, true)->Unit(benchmark::kMicrosecond);
 
 // --- Models and validity ---
 

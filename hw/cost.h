@@ -85,6 +85,18 @@ class DesignModel {
                                                       const Tiling& tiling) const {
     return count == 1 ? EvaluateAgain(layers[0], tiling) : std::nullopt;
   }
+  // What sums need of EvaluateChain, for searches that ask a million times: a table knows it
+  // without counting activity anew. False: no such program, or none that fast.
+  struct Numbers {
+    int64_t latency_cycles = 0, dram_bytes = 0;
+    double energy_pj = 0;
+  };
+  virtual bool ChainNumbers(const Layer* layers, int count, int64_t below_cycles,
+                            Numbers* numbers) const {
+    const std::optional<LayerCost> cost = EvaluateChain(layers, count, below_cycles);
+    if (cost) *numbers = {cost->latency_cycles, cost->dram_bytes, cost->energy_pj};
+    return cost.has_value();
+  }
   // Whether what one layer puts out is what the next can read. (Each alone may run all the same.)
   virtual bool RunsNetworks(std::string* /*why*/) const { return true; }
   // Sum over the programs of a network: layers, or chains of them where that is faster.

@@ -250,13 +250,18 @@ bool WriteLayerTableCsv(const LayerTable& table, const std::string& path, std::s
   return true;
 }
 
-bool IsLayerTableFile(const std::string& path) {
+TableKind KindOfTable(const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) return false;
-  char magic[table_format::kMagicBytes] = {};
-  const size_t count = std::fread(magic, 1, sizeof magic, file);
+  if (file == nullptr) return TableKind::kOther;
+  unsigned char head[table_format::kFixedBytes] = {};
+  const size_t count = std::fread(head, 1, sizeof head, file);
   std::fclose(file);
-  return count == sizeof magic && std::memcmp(magic, table_format::kMagic, sizeof magic) == 0;
+  if (count < table_format::kMagicBytes ||
+      std::memcmp(head, table_format::kMagic, table_format::kMagicBytes) != 0) {
+    return TableKind::kOther;
+  }
+  const uint32_t flags = table_format::Load32(head + table_format::kFlagsAt);
+  return (flags & table_format::kGivenFlag) != 0 ? TableKind::kGiven : TableKind::kBuilt;
 }
 
 bool CheckLayerTable(const LayerTable& table, std::string* why) {

@@ -26,9 +26,13 @@ Result<LayerTable> ReadLayerTableCsv(const std::string& path, const TableHead& e
 // Written aside, then renamed. False: the disk refuses, or a row is damaged; `why` tells.
 bool WriteLayerTableCsv(const LayerTable& table, const std::string& path, std::string* why);
 
-// Whether a file is a table in the binary form, by its first bytes; false too where it cannot be
-// read.
-bool IsLayerTableFile(const std::string& path);
+// What a file is, by its first bytes: a table in the binary form, of the cost model or a user's, or
+// something else (also where it cannot be read).
+enum class TableKind { kOther, kBuilt, kGiven };
+TableKind KindOfTable(const std::string& path);
+inline bool IsLayerTableFile(const std::string& path) {
+  return KindOfTable(path) != TableKind::kOther;
+}
 
 // Every row against its checksum, every entry against what costs can be, layers and configurations
 // against appearing twice. False: `why` has the first that is wrong.

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include <fcntl.h>
@@ -59,7 +60,8 @@ Result<MappedFile> MappedFile::Open(const std::string& path, size_t most_read) {
     } else if (file.size_ > most_read) {
       failed = std::strerror(errno);
     } else {
-      file.data_ = new unsigned char[file.size_];
+      file.data_ = new (std::nothrow) unsigned char[file.size_];
+      if (file.data_ == nullptr) failed = "out of memory";
       for (size_t at = 0; at < file.size_ && failed.empty();) {
         const ssize_t count = read(handle, file.data_ + at, file.size_ - at);
         if (count > 0) {

@@ -80,6 +80,16 @@ class TabulatedModel final : public hw::DesignModel {
     return Inner(layers, count, below_cycles, why);
   }
 
+  bool ChainNumbers(const Layer* layers, int count, int64_t below_cycles,
+                    Numbers* numbers) const override {
+    const int item = row_ < 0 ? -1 : table_->FindItem(layers, count);
+    if (item < 0) return DesignModel::ChainNumbers(layers, count, below_cycles, numbers);
+    const hw::TableEntry entry = table_->At(static_cast<size_t>(row_))[static_cast<size_t>(item)];
+    if (!entry.runs() || entry.latency_cycles >= below_cycles) return false;
+    *numbers = {entry.latency_cycles, entry.dram_bytes, entry.energy_pj};
+    return true;
+  }
+
   std::optional<NetworkCost> Evaluate(const std::vector<Layer>& layers,
                                       std::string* why) const override {
     std::optional<NetworkCost> total = hw::SumOfChains(*this, hw::ChainSet(layers), why);
@@ -232,7 +242,15 @@ std::vector<std::vector<Layer>> TableItems(const nn::Space& space) {
 
 Result<std::shared_ptr<const hw::LayerTable>> OpenLayerTable(const LayerTableQuestion& q,
                                                              std::string* note) {
-  const bool binary = hw::IsLayerTableFile(q.path);
+  const hw::TableKind kind = hw::KindOfTable(q.path);
+  const bool binary = kind != hw::TableKind::kOther;
+  if (kind == hw::TableKind::kBuilt) {
+    // It is there, it can be read: what refuses is this machine's memory.
+    if (const auto mapped = hw::MappedFile::Open(q.path); !mapped.ok()) {
+      *note = mapped.error() + "; costs are evaluated instead";
+      return std::shared_ptr<const hw::LayerTable>();
+    }
+  }
   if (!binary && q.space == nullptr) {
     // A file that cannot be read says so.
     hw::Result<hw::LayerTable> opened = hw::LayerTable::Open(q.path);

@@ -23,7 +23,8 @@ std::vector<std::vector<hw::Layer>> TableItems(const nn::Space& space);
 // Opens a table (binary, or a user's CSV) and checks it as a whole: checksums, and that it is of
 // this family and, unless it is a user's, of this energy table and cost model. A user's table must
 // have every single layer of `items` on every design that can be asked for (the first missing is
-// named); of another one *note tells what has to be evaluated, empty when nothing has.
+// named); of another one *note tells what has to be evaluated, empty when nothing has. Null, with a
+// note: it is too large for this machine, everything has to be evaluated.
 struct LayerTableQuestion {
   std::string path;
   const hw::Accelerator* accelerator = nullptr;

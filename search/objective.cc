@@ -48,13 +48,15 @@ ItemPrices PriceItems(const hw::DesignModel& model, const hw::ChainSet& chains,
     pool.ParallelFor(static_cast<int64_t>(last - first), 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t at = begin; at < end; ++at) {
         const size_t i = first + static_cast<size_t>(at);
-        const std::optional<hw::LayerCost> cost =
-            model.EvaluateChain(chains.layers_of(items[i]), items[i].length,
-                                chains.Limit(static_cast<int>(i), prices.latency_cycles));
-        if (!cost) continue;
-        prices.latency_cycles[i] = cost->latency_cycles;
-        prices.energy_pj[i] = cost->energy_pj;
-        prices.dram_bytes[i] = cost->dram_bytes;
+        hw::DesignModel::Numbers numbers;
+        if (!model.ChainNumbers(chains.layers_of(items[i]), items[i].length,
+                                chains.Limit(static_cast<int>(i), prices.latency_cycles),
+                                &numbers)) {
+          continue;
+        }
+        prices.latency_cycles[i] = numbers.latency_cycles;
+        prices.energy_pj[i] = numbers.energy_pj;
+        prices.dram_bytes[i] = numbers.dram_bytes;
       }
     });
     first = last;
