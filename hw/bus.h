@@ -23,45 +23,83 @@ class ReadBus {
         outstanding_(timing.outstanding) {}
 
   // The first cycle from `ready` on in which a request can be made.
-  int64_t Earliest(int64_t ready) {
-    int64_t cycle = std::max(ready, last_request_ + 1);
-    if (count_ >= outstanding_) cycle = std::max(cycle, End(count_ - outstanding_) + gap_);
-    while (oldest_ < count_ && End(oldest_) <= cycle) {
-      if (End(oldest_) == cycle) ++cycle;
-      ++oldest_;
-    }
-    return cycle;
-  }
-
+  int64_t Earliest(int64_t ready) { return Earliest(ready, &at_); }
   // Makes it, for `beats` beats. Returns the cycle of its first beat; the others follow at once.
-  // REQUIRES: cycle is Earliest(cycle).
-  int64_t Request(int64_t cycle, int64_t beats) {
-    int64_t first;
-    if (pipelined_) {
-      first = std::max(cycle + latency_ + 1, end_ + 1);
-    } else {
-      // The counter runs while the queue holds a request. It is reset by the cycle between the
-      // request before leaving the queue and this one entering.
-      const int64_t counted = cycle <= left_queue_ ? cycle + 1 : cycle + 1 + latency_;
-      left_queue_ = std::max(counted, end_);
-      first = left_queue_ + 1;
-    }
-    end_ = first + beats - 1;
-    ends_[count_ & kMask] = end_;
-    ++count_;
-    last_request_ = cycle;
-    return first;
-  }
+  // REQUIRES: cycle is what Earliest answered last.
+  int64_t Request(int64_t cycle, int64_t beats) { return Request(cycle, beats, &at_); }
+
+ private:
+  struct State {
+    int64_t count = 0, oldest = 0;  // requests made; the first whose end is not passed
+    int64_t seen = 0;               // `oldest` if a request is made in the cycle asked for
+    int64_t last_request = -1, end = -1, left_queue = -1;
+  };
+
+ public:
+  // The same with the state in registers, for a run of requests; back in the bus at the end.
+  class Cursor {
+   public:
+    explicit Cursor(ReadBus* bus) : bus_(bus), at_(bus->at_) {}
+    ~Cursor() { bus_->at_ = at_; }
+    int64_t Earliest(int64_t ready) { return bus_->Earliest(ready, &at_); }
+    int64_t Request(int64_t cycle, int64_t beats) { return bus_->Request(cycle, beats, &at_); }
+
+   private:
+    ReadBus* const bus_;
+    State at_;
+  };
 
  private:
   static constexpr int64_t kMask = 31;  // above `outstanding`
-  int64_t End(int64_t request) const { return ends_[request & kMask]; }
+
+  // Ends are kept modulo 2^32: all that are looked at are near.
+  int64_t End(int64_t request, int64_t near) const {
+    const uint32_t ahead = ends_[request & kMask] - static_cast<uint32_t>(near);
+    return near + static_cast<int32_t>(ahead);
+  }
+
+  int64_t Earliest(int64_t ready, State* at) const {
+    int64_t cycle = std::max(ready, at->last_request + 1), oldest = at->oldest;
+    if (at->count >= outstanding_) {
+      const int64_t room = at->count - outstanding_;
+      const int64_t freed = End(room, cycle) + gap_;
+      if (freed >= cycle) {
+        cycle = freed;
+        oldest = room + 1;
+      }
+    }
+    for (; oldest < at->count; ++oldest) {
+      const int64_t end = End(oldest, cycle);
+      if (end > cycle) break;
+      if (end == cycle) ++cycle;
+    }
+    at->seen = oldest;
+    return cycle;
+  }
+
+  int64_t Request(int64_t cycle, int64_t beats, State* at) {
+    int64_t first;
+    if (pipelined_) {
+      first = std::max(cycle + latency_ + 1, at->end + 1);
+    } else {
+      // The counter runs while the queue holds a request. It is reset by a cycle between the
+      // request before leaving the queue and this one entering.
+      const int64_t counted = cycle <= at->left_queue ? cycle + 1 : cycle + 1 + latency_;
+      at->left_queue = std::max(counted, at->end);
+      first = at->left_queue + 1;
+    }
+    at->end = first + beats - 1;
+    ends_[at->count & kMask] = static_cast<uint32_t>(at->end);
+    ++at->count;
+    at->oldest = at->seen;
+    at->last_request = cycle;
+    return first;
+  }
 
   const bool pipelined_;
   const int64_t latency_, gap_, outstanding_;
-  int64_t ends_[kMask + 1] = {};
-  int64_t count_ = 0, oldest_ = 0;
-  int64_t last_request_ = -1, end_ = -1, left_queue_ = -1;
+  uint32_t ends_[kMask + 1] = {};
+  State at_;
 };
 
 }  // namespace rhnas::hw

@@ -53,15 +53,20 @@ struct LoadState {
   int64_t pad = 0, skip = 0, pad_below = 0, pad_cycle = 0;
   int64_t row_pad = 0, last_pad = 0;  // one_at_a_time: between rows, at the end
 
-  void Idle(int64_t cycles) {
-    for (int64_t* left : {&pad, &skip, &pad_below}) {
-      const int64_t now = std::min(*left, cycles);
-      *left -= now;
-      cycles -= now;
+  bool pads() const { return (pad | skip | pad_below) != 0; }
+  int64_t pads_left() const { return pad + skip + pad_below; }
+  // Data is written in `beats` cycles from `begin` on: padding goes on before, then waits.
+  void Pad(int64_t begin, int64_t beats) {
+    if (begin > pad_cycle) {
+      int64_t idle = begin - pad_cycle;
+      for (int64_t* left : {&pad, &skip, &pad_below}) {
+        const int64_t now = std::min(*left, idle);
+        *left -= now;
+        idle -= now;
+      }
     }
-  }
-  void Data(int64_t cycles) {
-    if (pad == 0) skip -= std::min(skip, cycles);
+    if (pad == 0) skip -= std::min(skip, beats);
+    pad_cycle = begin + beats;
   }
 };
 
@@ -257,7 +262,7 @@ class Simulator {
 
   void BeginRow(LoadState* l) {
     l->row_left = t_.Words(l->address, l->row_bytes);
-    l->burst = t_.read_burst - (l->address >> t_.bus_shift) % t_.read_burst;
+    l->burst = t_.read_burst - t_.InBurst(l->address >> t_.bus_shift);
     l->address += l->stride;
     --l->rows_left;
   }
@@ -278,12 +283,7 @@ class Simulator {
       l.ready = written + 2 + (l.row_left == 0 ? l.row_pad : 0);
     } else {
       l.ready = cycle + t_.request_period;
-      if ((l.pad | l.skip | l.pad_below) != 0) {
-        const int64_t begins = first + l.timing->data_delay;
-        if (begins > l.pad_cycle) l.Idle(begins - l.pad_cycle);
-        l.Data(beats);
-      }
-      l.pad_cycle = written + 1;
+      if (l.pads()) l.Pad(first + l.timing->data_delay, beats);
     }
     if (more) {
       if (l.row_left == 0) BeginRow(&l);
@@ -291,8 +291,33 @@ class Simulator {
     }
     l.active = false;
     l.ready = kNever;
-    Finish(u, written + l.timing->finish + l.pad + l.skip + l.pad_below + l.last_pad);
+    Finish(u, written + l.timing->finish + l.pads_left() + l.last_pad);
     return true;
+  }
+
+  // Goes on with the load, but for its last burst, while nobody else asks.
+  void ServeRun(LoadState* load, int64_t others) {
+    LoadState& l = *load;
+    if (l.timing->one_at_a_time) return;
+    const int64_t longest = t_.read_burst, period = t_.request_period;
+    const int64_t delay = l.timing->data_delay;
+    int64_t total = 0, count = 0;
+    ReadBus::Cursor bus(&bus_);
+    while (l.row_left > l.burst || l.rows_left > 0) {
+      const int64_t cycle = bus.Earliest(l.ready);
+      if (cycle >= others) break;
+      const int64_t beats = std::min(l.burst, l.row_left);
+      const int64_t first = bus.Request(cycle, beats);
+      l.ready = cycle + period;
+      if (l.pads()) l.Pad(first + delay, beats);
+      l.row_left -= beats;
+      l.burst = longest;
+      total += beats;
+      ++count;
+      if (l.row_left == 0) BeginRow(&l);
+    }
+    result_.read_beats += total;
+    result_.read_bursts += count;
   }
 
   // --- The bus ---
@@ -311,7 +336,9 @@ class Simulator {
         continue;
       }
       const bool first = load.ready <= cycle && (acc.ready > cycle || load.priority < acc.priority);
-      if (ServeLoad(first ? 0 : 1, cycle)) return true;
+      const int u = first ? 0 : 1;
+      if (ServeLoad(u, cycle)) return true;
+      ServeRun(&load_[u], std::min(fetch_ready_, load_[1 - u].ready));
     }
   }
 

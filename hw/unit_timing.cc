@@ -29,6 +29,8 @@ UnitTiming::UnitTiming(const Config& config, MemoryModel memory_model, bool unpi
   read_burst =
       config.max_burst_length > 0 ? std::min<int64_t>(config.max_burst_length, longest) : longest;
 
+  read_burst_mask = (read_burst & (read_burst - 1)) == 0 ? read_burst - 1 : -1;
+
   one_request = config.original_vme;
   outstanding = one_request ? 1 : 16;  // VMEParams.RequestQueueDepth
   client_delay = one_request ? 0 : 1;

@@ -37,6 +37,11 @@ struct UnitTiming {
     return ((address + bytes + bus_bytes - 1) >> bus_shift) - (address >> bus_shift);
   }
 
+  // Place of a bus word in its burst.
+  int64_t InBurst(int64_t word) const {
+    return read_burst_mask >= 0 ? word & read_burst_mask : word % read_burst;
+  }
+
   int64_t gemm_fixed, gemm_step, alu_fixed, alu_immediate, alu_two_sources;
 
   // --- Memory (dpi/VTAMemDPI.scala), read and write channels apart ---
@@ -45,6 +50,7 @@ struct UnitTiming {
   int bus_shift;    // log2 of bytes a beat
   int64_t bus_bytes;
   int64_t read_burst, write_burst;  // beats; bursts end at multiples of it
+  int64_t read_burst_mask;          // of a power of two; -1: of another length
 
   // --- Read requests (shell/VME.scala, VMESimple.scala) ---
   int64_t outstanding;     // requests whose last beat has not come
