@@ -91,16 +91,54 @@ void PlaceTensors(const TileLayout& layout, int64_t zeros, LoweredProgram* lower
         MapText("[image][unit][row][column][block][batch][channel]", lowered->output, config, out));
 }
 
+// Takes the larger of each field that has a width of its own for a configuration.
+void Widen(const Instruction& in, Instruction* most) {
+  const auto take = [](uint32_t value, uint32_t* field) { *field = std::max(*field, value); };
+  take(in.sram, &most->sram);
+  take(in.uop_begin, &most->uop_begin);
+  take(in.uop_end, &most->uop_end);
+  take(in.acc_0, &most->acc_0);
+  take(in.acc_1, &most->acc_1);
+  take(in.inp_0, &most->inp_0);
+  take(in.inp_1, &most->inp_1);
+  take(in.wgt_0, &most->wgt_0);
+  take(in.wgt_1, &most->wgt_1);
+  most->lp0 = std::max(most->lp0, in.lp0);
+  most->lp1 = std::max(most->lp1, in.lp1);
+  const int pads[] = {in.y_pad_0, in.y_pad_1, in.x_pad_0, in.x_pad_1};
+  for (const int pad : pads) most->x_pad_0 = std::max(most->x_pad_0, static_cast<uint8_t>(pad));
+}
+
 bool CheckEncoding(const Program& program, std::string* why) {
   const Encoding encoding(program.config, program.isa);
   Word128 word;
-  uint64_t uop = 0;
-  std::string what;
-  for (const Instruction& instruction : program.instructions) {
-    if (!Encode(encoding, instruction, &word, &what)) return Fail(why, what);
+  uint64_t uop_word = 0;
+  // If the largest of every field fits, all do.
+  Instruction most[5];
+  for (const Instruction& in : program.instructions) {
+    Instruction& one = most[static_cast<size_t>(in.op)];
+    if (in.op == Opcode::kAlu && in.alu > one.alu) one.alu = in.alu;
+    Widen(in, &one);
   }
-  for (const MicroOp& op : program.uops) {
-    if (!EncodeMicroOp(encoding, op, &uop, &what)) return Fail(why, what);
+  bool fits = true;
+  for (size_t op = 0; op < 5; ++op) {
+    most[op].op = static_cast<Opcode>(op);
+    if (most[op].op == Opcode::kStore) most[op].memory = MemoryId::kOut;
+    fits = fits && Encode(encoding, most[op], &word, nullptr);
+  }
+  MicroOp largest;
+  for (const MicroOp& uop : program.uops) {
+    largest.acc = std::max(largest.acc, uop.acc);
+    largest.inp = std::max(largest.inp, uop.inp);
+    largest.wgt = std::max(largest.wgt, uop.wgt);
+  }
+  if (fits && EncodeMicroOp(encoding, largest, &uop_word, nullptr)) return true;
+  std::string what;
+  for (const Instruction& in : program.instructions) {
+    if (!Encode(encoding, in, &word, &what)) return Fail(why, what);
+  }
+  for (const MicroOp& uop : program.uops) {
+    if (!EncodeMicroOp(encoding, uop, &uop_word, &what)) return Fail(why, what);
   }
   return true;
 }
