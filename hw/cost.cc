@@ -6,6 +6,7 @@
 
 #include "hw/chain.h"
 #include "hw/schedule.h"
+#include "hw/tiling_activity.h"
 #include "hw/tiling_search.h"
 
 namespace rhnas::hw {
@@ -63,7 +64,7 @@ LayerCost CostModel::Finish(const Machine& machine, const Tiling& tiling, const 
   cost.fetch_cycles = ToCycles(machine.timing.Arrival(totals.instructions - 1,
                                                                           totals.instructions));
   cost.macs = machine.work.useful_macs;
-  cost.activity = CountActivity(machine, schedule);
+  cost.activity = CountActivity(machine, tiling);
   cost.dram_bytes = cost.activity.dram_bytes();
   cost.energy = EnergyOf(cost.activity, latency_cycles, prices_);
   cost.energy_pj = cost.energy.total_pj();

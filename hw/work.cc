@@ -212,6 +212,7 @@ bool Splits(const Work& work) { return work.r > 1 && !work.constant_weights; }
 Work SplitRows(const Work& convolution) {
   Work work = convolution;
   work.in_units *= work.r;
+  work.split_taps = work.r;
   work.r = 1;
   return work;
 }

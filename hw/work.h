@@ -61,6 +61,7 @@ struct Work {
   bool residual = false;
   int residual_ops = 0, residual_uops = 0;
 
+  int split_taps = 1;  // kernel rows that are input units of their own (SplitRows)
   int unit_bytes = 1;  // of an image row vector of BATCH x unit
   int taps() const { return r * s; }
 };
