@@ -34,7 +34,7 @@ std::string ProposalsText(const Proposals& proposals, const hw::Accelerator& acc
                    Grouped(proposals.by_rule[i]).c_str(), proposals.sample[i].c_str());
   }
   if (proposals.unmappable > 0) {
-    text += Format("  %-10s %10s  valid, but a layer fits no tiling\n", "unmappable",
+    text += Format("  %-10s %10s  valid, but the network cannot run there\n", "unmappable",
                    Grouped(proposals.unmappable).c_str());
   }
   return text;
