@@ -31,7 +31,7 @@ struct Proposals {
   // with its reason.
   std::vector<int64_t> by_rule;
   std::vector<std::string> sample;
-  int64_t unmappable = 0;  // valid, but a layer fits no tiling
+  int64_t unmappable = 0;  // valid, but the network cannot run there
 };
 
 class HardwareEnvironment : public rl::Environment {
