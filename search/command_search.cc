@@ -84,9 +84,9 @@ class SearchCommand : public Command {
            "energy_pj, edp_pj_cycles, area_um2, dram_bytes, accuracy (test images), objective,\n"
            "limits (latency_met, accuracy_met; a limit not set is met), default (the same network\n"
            "on the default accelerator), ratio (latency, energy, edp: default / found, above 1 is\n"
-           "better; area: found / default), proposals (total, valid, unmappable: valid, but a "
-           "layer\n"
-           "fits no tiling, by_rule), evaluations, seconds, seed.";
+           "better; area: found / default), proposals (total, valid, unmappable: valid, but the "
+           "network\n"
+           "cannot run there, by_rule), evaluations, seconds, seed.";
   }
   const char* examples() const override {
     return "  rhnas search --objective edp --seed 7 --out runs/first\n"

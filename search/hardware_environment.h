@@ -5,8 +5,9 @@
 // A valid design gets r = -log(objective / objective of the default); where a latency limit is
 // missed, min(r, 0) - 4 log(latency / limit); at least kWorstValid. An invalid one gets
 // kWorstValid - severity / 8, in [kWorstValid - 1, kWorstValid): bounded, below every valid design,
-// graded by how far the rules are missed. A design that satisfies the rules but on which some layer
-// fits no tiling counts as invalid too, with the full grade.
+// graded by how far the rules are missed. A design that satisfies the rules but on which the
+// network cannot run (a layer fits no tiling, or one layer's output is not the next one's input)
+// counts as invalid too, with the full grade.
 #pragma once
 
 #include <array>

@@ -60,14 +60,11 @@ void AddLayers(const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost
     json->Key("latency_cycles").Int(layer.latency_cycles);
     json->Key("energy_pj").Double(layer.energy_pj);
     json->Key("dram_bytes").Int(layer.dram_bytes);
-    if (layer.chain == 0) {  // its share is in the first layer's numbers
-      json->Key("fused_into").String(layers[first].name);
-      json->EndObject();
-      continue;
-    }
-    first = i;
-    json->Key("bound").String(hw::BoundName(layer.bound));
-    json->Key("tiling").String(model.ScheduleText(layer));
+    const bool fused = layer.chain == 0;  // its share is in the first layer's numbers
+    if (!fused) first = i;
+    json->Key("bound").String(fused ? "fused" : hw::BoundName(layer.bound));
+    json->Key("tiling").String(fused ? "" : model.ScheduleText(layer));
+    if (fused) json->Key("fused_into").String(layers[first].name);
     AddEnergyParts(layer.energy, json);
     json->EndObject();
   }

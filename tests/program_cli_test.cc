@@ -146,6 +146,36 @@ TEST_F(Cli, CostKnownAnswers) {
   }
 }
 
+// Layers that run in another's program say whose; --no-fusion leaves none and is no faster.
+TEST_F(Cli, CostWithAndWithoutFusion) {
+  const Outcome apart =
+      Run({"cost", "--network", "fbnet-a@cifar", "--no-fusion", "--json", "--per-layer"});
+  ASSERT_EQ(apart.code, 0) << apart.err;
+  EXPECT_EQ(apart.out.find("fused"), std::string::npos);
+  const hw::Json chained = ParseOrFail(Run({"cost", "--network", "fbnet-a@cifar", "--json"}).out);
+  EXPECT_LT(NumberAt(chained, "latency_cycles"),
+            NumberAt(ParseOrFail(apart.out), "latency_cycles"));
+  int fused = 0;
+  std::string before;
+  for (const hw::Json& layer : chained.Find("layers")->items) {
+    const hw::Json* into = layer.Find("fused_into");
+    if (into == nullptr) {
+      before = layer.Find("name")->string;
+      EXPECT_GT(NumberAt(layer, "latency_cycles"), 0) << before;
+      continue;
+    }
+    ++fused;
+    EXPECT_EQ(into->string, before);
+    EXPECT_EQ(layer.Find("bound")->string, "fused");
+    EXPECT_EQ(NumberAt(layer, "latency_cycles") + NumberAt(layer, "energy_pj") +
+                  NumberAt(layer, "dram_bytes"),
+              0);
+  }
+  EXPECT_GT(fused, 5);
+  const Outcome table = Run({"cost", "--network", "fbnet-a@cifar", "--per-layer"});
+  EXPECT_NE(table.out.find("fused"), std::string::npos) << table.out;
+}
+
 TEST_F(Cli, CostOfEveryNamedNetworkAndPreset) {
   const hw::Json lists = ParseOrFail(Run({"space", "--json"}).out);
   ASSERT_NE(lists.Find("networks"), nullptr);
