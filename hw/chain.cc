@@ -43,6 +43,11 @@ bool FindParts(const Layer* layers, int count, Parts* parts, std::string* why) {
     return Fail(why, layers[0], "a chain begins with a convolution or a dense layer");
   }
   if (count > kMostChained) return Fail(why, layers[0], "a chain has at most 3 layers");
+  for (int i = 0; i < count; ++i) {  // before anything divides by them
+    if (layers[i].stride < 1 || layers[i].groups < 1) {
+      return Fail(why, layers[i], "stride or groups are 0, need at least 1");
+    }
+  }
   for (int i = 1; i < count; ++i) {
     const Layer& layer = layers[i];
     if (!layer.chained) return Fail(why, layer, "its input is not only the layer before's output");
@@ -50,6 +55,9 @@ bool FindParts(const Layer* layers, int count, Parts* parts, std::string* why) {
       return Fail(why, layer, "its input is not the shape that the layer before puts out");
     }
     const bool dense_shuffle = layer.kind == LayerKind::kShuffle && !layers[0].depthwise();
+    if (dense_shuffle && layer.c % layer.groups != 0) {
+      return Fail(why, layer, "its groups do not divide its channels");
+    }
     if (conv && dense_shuffle && i == 1) {
       parts->shuffle = &layer;
     } else if (conv && IsWindow(layer) && parts->window == nullptr && parts->add == nullptr) {

@@ -216,7 +216,7 @@ bool ParseLayer(const std::string& text, Layer* layer, std::string* why) {
     }
   }
   *layer = Layer();
-  layer->name = text;
+  for (const std::string& word : words) layer->name += (layer->name.empty() ? "" : " ") + word;
   return Complete(said, layer, why);
 }
 

@@ -15,8 +15,6 @@ constexpr char kMagic[] = "RHNASVTA";
 constexpr uint32_t kVersion = 1;
 constexpr size_t kHeader = 96, kChecksumAt = 88, kRegionsAt = 48;
 constexpr uint64_t kMostText = 1 << 20;
-// An instruction's DRAM address has 32 bits; and a damaged size must not ask for all memory.
-constexpr int64_t kMostRegionBytes = int64_t{1} << 28;
 const char* const kMemoryNames[] = {"uop", "wgt", "inp", "acc", "out"};
 
 void Put(uint64_t value, int bytes, std::string* out) {
@@ -312,8 +310,23 @@ bool TakeHex(const std::string& text, size_t* at, size_t end, size_t most, uint6
 
 }  // namespace
 
+bool FitsMemory(const Program& program, std::string* why) {
+  for (size_t i = 1; i < 5; ++i) {
+    const int64_t most = kMostRegionBytes / ElementBytes(program.config, static_cast<MemoryId>(i));
+    if (program.elements[i] <= most) continue;
+    if (why != nullptr) {
+      *why = std::string("region ") + kMemoryNames[i] + ": need " +
+             std::to_string(program.elements[i]) + " elements, have at most " +
+             std::to_string(most) + " (256 MiB)";
+    }
+    return false;
+  }
+  return true;
+}
+
 bool EncodeProgramFile(const ProgramFile& file, std::string* bytes, std::string* why) {
   const Program& program = file.program;
+  if (!FitsMemory(program, why)) return false;
   std::vector<Word128> words;
   std::vector<uint64_t> uops;
   if (!EncodeAll(program, &words, &uops, why)) return false;

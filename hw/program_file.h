@@ -22,6 +22,7 @@
 // micro-ops, one a line, in a file of their own.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,11 @@
 #include "hw/result.h"
 
 namespace rhnas::hw {
+
+// A region of DRAM in a file, or to be executed, has at most so many bytes.
+inline constexpr int64_t kMostRegionBytes = int64_t{1} << 28;
+// False: a region has more; `why` says which.
+bool FitsMemory(const Program& program, std::string* why);
 
 // A program and what it was made from.
 struct ProgramFile {

@@ -150,9 +150,10 @@ class ProgramCommand : public Command {
           "files need that",
           request_.file.c_str());
     }
+    std::string why;
+    if (!hw::FitsMemory(file.program, &why)) return Status::Error("%s", why.c_str());
     hw::DramImage image = hw::EmptyImage(file.program);
     hw::Operands operands;
-    std::string why;
     if (program.has_layout) {
       const Result<hw::Operands> data = data_.Load(file.layers, file.shift, seed_);
       if (!data.ok()) return data.status();

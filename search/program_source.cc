@@ -54,9 +54,7 @@ Argument<hw::Tiling> TilingFor(const ProgramRequest& request, const std::vector<
   const std::optional<hw::LayerCost> cost =
       model.EvaluateChain(layers.data(), static_cast<int>(layers.size()), hw::kAnyCycles, &why);
   if (cost) return {cost->tiling, kExitOk};
-  return {Status::Error("%s on %s: %s", hw::ChainText(layers).c_str(),
-                        hw::ShortName(config).c_str(), why.c_str()),
-          kExitFailure};
+  return {Status::Error("%s: %s", hw::ShortName(config).c_str(), why.c_str()), kExitFailure};
 }
 
 // Lowers under one instruction set.
@@ -70,10 +68,7 @@ Argument<LoadedProgram> Lowered(const ProgramRequest& request, const std::vector
   options.shift = request.shift;
   std::string why;
   if (!hw::LowerChain(layers, config, *tiling.value, options, &loaded.lowered, &why)) {
-    return {
-        Status::Error("%s with tiling %s on %s: %s", hw::ChainText(layers).c_str(),
-                      tiling.value->ToString().c_str(), hw::ShortName(config).c_str(), why.c_str()),
-        kExitFailure};
+    return {Status::Error("%s: %s", hw::ShortName(config).c_str(), why.c_str()), kExitFailure};
   }
   loaded.has_layout = true;
   loaded.file.program = loaded.lowered.program;

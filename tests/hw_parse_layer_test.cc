@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
+#include "hw/chain.h"
+
 namespace rhnas::hw {
 namespace {
 
@@ -40,7 +44,7 @@ TEST(ParseLayer, BothFormsSayTheSame) {
     EXPECT_EQ(layer.n, 2);
     EXPECT_FALSE(layer.relu);
     EXPECT_TRUE(layer.bias);
-    EXPECT_EQ(layer.name, text);
+    EXPECT_FALSE(layer.name.empty());
   }
 }
 
@@ -80,6 +84,38 @@ TEST(ParseLayer, Errors) {
   EXPECT_NE(Error("depthwise 24x13x13 -> 12").find("depthwise has as many"), std::string::npos);
   EXPECT_EQ(Error("dense 512 k3"), "dense has no filter, stride or padding");
   EXPECT_NE(Error("conv 24x13x13 + ").find("kind of layer is missing"), std::string::npos);
+}
+
+// Whatever is typed: a layer or one line, and no shape that later code cannot refuse.
+TEST(ParseLayer, AnyTextIsAnswered) {
+  const std::string good = "conv 64x14x15 -> 32 k3x5 s2 p1 g4 n2 no-relu + add c=32 h=7 w=6 bias=1";
+  const std::string edits = "0123456789xkspgn=+-> ,\t\nz";
+  int accepted = 0;
+  for (uint32_t seed = 0; seed < 20000; ++seed) {
+    std::mt19937 random(seed);
+    std::string text = good.substr(0, random() % 2 == 0 ? 33 : good.size());
+    for (auto count = 1 + random() % 3; count > 0; --count) {
+      const size_t at = random() % text.size();
+      if (random() % 3 == 0) {
+        text.erase(at, 1 + random() % 4);
+      } else {
+        text[at] = edits[random() % edits.size()];
+      }
+      if (text.empty()) text = "c";
+    }
+    std::vector<Layer> chain;
+    std::string why;
+    if (!ParseLayers(text, &chain, &why)) {
+      EXPECT_FALSE(why.empty()) << "seed " << seed;
+      EXPECT_LT(why.size(), 400u) << "seed " << seed;
+      continue;
+    }
+    ++accepted;
+    const Result<Config> config = FindConfig("default");
+    Work work;
+    (void)MakeChainWork(chain.data(), static_cast<int>(chain.size()), *config, &work, &why);
+  }
+  EXPECT_GT(accepted, 1000);
 }
 
 TEST(ParseTiling, ReadsWhatIsPrinted) {
