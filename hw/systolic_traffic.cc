@@ -7,10 +7,12 @@ namespace {
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Input rows that tiles of `size` output rows read, summed, padding left out.
+// Input rows that tiles of `size` output rows read, summed, padding left out. Rows that the stride
+// leaps over are not read.
 int64_t RowsRead(int64_t outputs, int64_t size, int64_t inputs, int64_t filter, int64_t stride,
                  int64_t pad) {
   int64_t sum = 0;
+  if (filter <= stride) size = 1;
   for (int64_t first = 0; first < outputs; first += size) {
     const int64_t last = std::min(first + size, outputs) - 1;
     const int64_t begin = std::max<int64_t>(0, first * stride - pad);
@@ -18,6 +20,11 @@ int64_t RowsRead(int64_t outputs, int64_t size, int64_t inputs, int64_t filter, 
     sum += std::max<int64_t>(0, end - begin);
   }
   return sum;
+}
+
+// Of one tile.
+int64_t RowsHeld(int64_t size, int64_t inputs, int64_t filter, int64_t stride) {
+  return std::min(inputs, filter <= stride ? size * filter : (size - 1) * stride + filter);
 }
 
 }  // namespace
@@ -34,14 +41,16 @@ Traffic LeastTraffic(const SystolicConfig& c, const Product& p, int64_t tile_pix
 
   const int64_t row_folds = CeilDiv(p.reduction, c.rows()), folds = CeilDiv(p.filters, c.cols());
   const int64_t weights = p.reduction * p.filters;
-  const int64_t map = p.images * p.in_rows * p.in_cols * p.channels;
+  const int64_t map = p.images * p.channels *
+                      RowsRead(p.rows, p.rows, p.in_rows, p.r, p.stride, p.pad) *
+                      RowsRead(p.cols, p.cols, p.in_cols, p.s, p.stride, p.pad);
   int64_t tile_map, tiled_maps;  // bytes of the largest tile's inputs, of all tiles'
   if (flat) {
-    tile_map = t.tile_rows * p.in_rows * p.in_cols * p.channels;
+    tile_map = map / p.images * t.tile_rows;
     tiled_maps = map;
   } else {
-    tile_map = std::min(p.in_rows, (t.tile_rows - 1) * p.stride + p.r) *
-               std::min(p.in_cols, (t.tile_cols - 1) * p.stride + p.s) * p.channels;
+    tile_map = p.channels * RowsHeld(t.tile_rows, p.in_rows, p.r, p.stride) *
+               RowsHeld(t.tile_cols, p.in_cols, p.s, p.stride);
     tiled_maps = p.images * p.channels *
                  RowsRead(p.rows, t.tile_rows, p.in_rows, p.r, p.stride, p.pad) *
                  RowsRead(p.cols, t.tile_cols, p.in_cols, p.s, p.stride, p.pad);

@@ -5,6 +5,7 @@
 #include "search/arguments.h"
 #include "search/calibration.h"
 #include "search/command.h"
+#include "search/command_cost_designs.h"
 #include "search/command_cost_layer.h"
 #include "search/command_cost_layers.h"
 #include "search/cost_source.h"
@@ -50,7 +51,9 @@ class CostCommand : public Command {
            "the best one.\n"
            "Each layer's program is simulated to the cycle; --csv writes the columns back, with "
            "the "
-           "tiling found.";
+           "tiling found.\n"
+           "On a systolic array FILE may be a SCALE-Sim topology too; there are closed forms "
+           "alone.";
   }
   const char* examples() const override {
     return "  rhnas cost --network fbnet-a --hw default --per-layer\n"
@@ -214,14 +217,31 @@ class CostCommand : public Command {
     return CostLayer(layer_, *config.value, *table, TableText(table_), console);
   }
 
+  int RunLayersOnDesign(const hw::Accelerator& family, const FlagSet& flags,
+                        Console* console) const {
+    if (flags.given("units")) {
+      return console->Fail(kExitUsage, "--units is for the programs of --accelerator vta");
+    }
+    const Argument<hw::DesignPtr> found =
+        ResolveDesign(family, hw_, bus_ == "own" ? 0 : BusBits(bus_));
+    if (!found.value.ok()) return console->Fail(found.exit_code, found.value.status().message());
+    const hw::Design& design = **found.value;
+    const Result<hw::CostTable> table = LoadCostTable(table_);
+    if (!table.ok()) return console->Fail(TableExitCode(table_), table.status().message());
+    const std::vector<hw::BrokenRule> broken = design.CheckAll({});
+    if (!broken.empty()) {
+      return console->Fail(kExitFailure, "accelerator " + design.ShortName() +
+                                             " cannot be built: " + broken.front().ToString());
+    }
+    return CostLayersOnDesign(layers_.path, layers_.csv, design, *table, console);
+  }
+
   int RunLayers(const FlagSet& flags, Console* console) {
     if (!network_.text.empty()) {
       return console->Fail(kExitUsage, "--network and --layers exclude each other, give one");
     }
-    if (!accelerator_.empty() && accelerator_ != "vta") {
-      return console->Fail(kExitUsage,
-                           "--layers simulates programs, which only --accelerator vta has");
-    }
+    const hw::Accelerator& family = FamilyOf(accelerator_, hw_);
+    if (&family != &hw::Vta()) return RunLayersOnDesign(family, flags, console);
     if (!flags.given("hw")) hw_ = "rtl";
     if (hw_ == "default") {
       console->Note(

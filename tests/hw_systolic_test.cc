@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <iterator>
 #include <random>
+
+#include "hw/systolic_topology.h"
 
 namespace rhnas::hw {
 namespace {
@@ -34,6 +37,8 @@ Layer Conv(int h, int w, int c, int k, int r, int stride = 1, int pad = 0, int g
 std::unique_ptr<DesignModel> Model(const SystolicConfig& config) {
   return MakeSystolicModel(config, DefaultCostTable());
 }
+
+SystolicConfig ScaleSim32() { return SystolicConfigOf(**Systolic().Find("scalesim-32x32")); }
 
 LayerCost CostOf(const SystolicConfig& config, const Layer& layer) {
   std::string why;
@@ -453,6 +458,40 @@ TEST(Systolic, PresetsAreValidAndUnknownNamesSuggest) {
   ASSERT_FALSE(unknown.ok());
   EXPECT_NE(unknown.error().find("did you mean \"scalesim-32x32\""), std::string::npos)
       << unknown.error();
+}
+
+TEST(Systolic, TopologyFiles) {
+  std::string text =
+      "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, "
+      "Num Filter, Strides,\r\n";
+  for (const Published& p : kResnet18) {
+    text += std::string(p.name) + ", " + std::to_string(p.size) + "," + std::to_string(p.size);
+    text += "," + std::to_string(p.filter) + "," + std::to_string(p.filter) + "," +
+            std::to_string(p.channels) + "," + std::to_string(p.filters) + "," +
+            std::to_string(p.stride) + ",\r\n";
+  }
+  EXPECT_TRUE(IsTopology(text));
+  EXPECT_FALSE(IsTopology("id,c_in,c_out\n"));
+  const Result<LayerFile> file = ParseTopology(text, "t.csv");
+  ASSERT_TRUE(file.ok()) << file.error();
+  ASSERT_EQ(file->rows.size(), std::size(kResnet18));
+  for (size_t i = 0; i < file->rows.size(); ++i) {
+    EXPECT_EQ(CostOf(ScaleSim32(), file->rows[i].layer).latency_cycles, kResnet18[i].cycles)
+        << kResnet18[i].name;
+  }
+  const auto error = [](const std::string& line) {
+    const Result<LayerFile> parsed = ParseTopology("Layer name\n" + line, "t.csv");
+    return parsed.ok() ? std::string("accepted") : parsed.error();
+  };
+  EXPECT_EQ(error("a,8,8,3,3,4,4,1"), "accepted");
+  EXPECT_EQ(error("a,8,8,3,3,4,4").compare(0, 23, "t.csv:2: found 7 fields"), 0);
+  EXPECT_EQ(error("a,8,8,3,-3,4,4,1"),
+            "t.csv:2: Filter Width: found \"-3\", expected an integer from 1 to 65535");
+  EXPECT_EQ(error("a,8,8,3,3,4,4,0"),
+            "t.csv:2: Strides: found \"0\", expected an integer from 1 to 65535");
+  EXPECT_EQ(error("a,8,8,9,3,4,4,1"),
+            "t.csv:2: the filter is larger than the map, expected at most 8x8");
+  EXPECT_EQ(error(""), "t.csv: holds no layer");
 }
 
 TEST(Accelerators, FamiliesAndTheirSpacesHaveNamesOfTheirOwn) {
