@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "hw/chain.h"
+#include "hw/program.h"
 #include "hw/schedule.h"
 #include "hw/tiling_activity.h"
 #include "hw/tiling_search.h"
@@ -61,8 +62,8 @@ LayerCost CostModel::Finish(const Machine& machine, const Tiling& tiling, const 
   cost.compute_cycles = ToCycles(totals.compute);
   cost.load_cycles = ToCycles(totals.load);
   cost.store_cycles = ToCycles(totals.store);
-  cost.fetch_cycles = ToCycles(machine.timing.Arrival(totals.instructions - 1,
-                                                                          totals.instructions));
+  cost.fetch_cycles =
+      ToCycles(machine.timing.Arrival(totals.instructions - 1, totals.instructions));
   cost.macs = machine.work.useful_macs;
   cost.activity = CountActivity(machine, tiling);
   cost.dram_bytes = cost.activity.dram_bytes();
@@ -175,7 +176,16 @@ std::optional<LayerCost> CostModel::WithTiling(const Layer* layers, int count, c
   }
   Schedule schedule;
   BuildSchedule(machine, tiling, rows, cols, MakePixelTiles(machine, rows, cols), &schedule);
-  return Finish(machine, tiling, schedule, LatencyCycles(machine, tiling, schedule));
+  LayerCost cost = Finish(machine, tiling, schedule, LatencyCycles(machine, tiling, schedule));
+  if (cost.activity.instructions > kMaxInstructions) {
+    if (why != nullptr) {
+      *why = "layer " + layers[0].name + " with tiling " + tiling.ToString() +
+             ": instructions of a launch: need " + std::to_string(cost.activity.instructions) +
+             ", have " + std::to_string(kMaxInstructions) + " (4 MiB)";
+    }
+    return std::nullopt;
+  }
+  return cost;
 }
 
 bool CostModel::RunsNetworks(std::string* why) const {

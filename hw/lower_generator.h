@@ -11,9 +11,6 @@
 
 namespace rhnas::hw {
 
-// Bytes of instructions of one launch: the runtime's transfer queue (TVM runtime.cc, MAX_XFER).
-inline constexpr int64_t kMaxInstructions = (int64_t{1} << 22) / 16;
-
 // The layers of a chain by their part in its work.
 struct ChainParts {
   explicit ChainParts(const std::vector<Layer>& chain);

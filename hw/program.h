@@ -16,6 +16,9 @@
 
 namespace rhnas::hw {
 
+// Of one launch: the runtime's transfer queue has 4 MiB (TVM runtime.cc, MAX_XFER).
+inline constexpr int64_t kMaxInstructions = (int64_t{1} << 22) / 16;
+
 // A tensor in one of the regions.
 struct DramTensor {
   std::string name;  // "input", "residual", "weights", "identity", "bias", "output"

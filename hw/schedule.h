@@ -180,7 +180,6 @@ PixelTiles MakePixelTiles(const Machine& machine, const PixelCut& rows, const Pi
 void BuildSchedule(const Machine& machine, const Tiling& tiling, const PixelCut& rows,
                    const PixelCut& cols, const PixelTiles& pixels, Schedule* schedule);
 
-Activity CountActivity(const Machine& machine, const Schedule& schedule);
 // No schedule is faster than its busiest unit, its bus or its fetch.
 Ticks LowerBound(const Machine& machine, const Tiling& tiling, const Schedule& schedule);
 // Cycles from launch to finish: the recurrence over groups. Gives up with some number above

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "hw/program.h"
+
 namespace rhnas::hw {
 namespace {
 
@@ -443,6 +445,7 @@ class Search {
     tiling.stationary = candidate.stationary;
     if (!Fits(m_, tiling, Measure(m_, tiling, rows, cols), nullptr)) return false;
     BuildSchedule(m_, tiling, rows, cols, MakePixelTiles(m_, rows, cols), &schedule_);
+    if (schedule_.totals.instructions > kMaxInstructions) return false;
     const int64_t latency = LatencyCycles(m_, tiling, schedule_, limit_cycles_);
     if (latency > limit_cycles_) return true;
     const Ticks beats = schedule_.totals.read_beats;
@@ -488,7 +491,9 @@ bool FindTiling(const Machine& machine, BestTiling* best, std::string* why, int6
   const PixelCut rows = CutRows(work, 1);
   const PixelCut cols = CutCols(work, 1);
   const Tiling smallest;
-  Fits(machine, smallest, Measure(machine, smallest, rows, cols), why);
+  if (Fits(machine, smallest, Measure(machine, smallest, rows, cols), why)) {
+    *why = "room: more than " + std::to_string(kMaxInstructions) + " instructions, with any";
+  }
   return false;
 }
 
