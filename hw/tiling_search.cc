@@ -492,7 +492,8 @@ bool FindTiling(const Machine& machine, BestTiling* best, std::string* why, int6
   const PixelCut cols = CutCols(work, 1);
   const Tiling smallest;
   if (Fits(machine, smallest, Measure(machine, smallest, rows, cols), why)) {
-    *why = "room: more than " + std::to_string(kMaxInstructions) + " instructions, with any";
+    *why = "instructions of a launch: need more than " + std::to_string(kMaxInstructions) +
+           ", have " + std::to_string(kMaxInstructions);
   }
   return false;
 }
