@@ -15,6 +15,7 @@
 #include "hw/layer_table_csv.h"
 #include "hw/layer_table_write.h"
 #include "hw/layer_text.h"
+#include "hw/space.h"
 #include "hw/tables.h"
 #include "nn/data.h"
 #include "nn/space.h"
@@ -161,6 +162,19 @@ TEST(Fuzz, LayerTableCsv) {
     return table.ok() ? std::string() : table.error();
   });
   std::remove(path.c_str());
+}
+
+TEST(Fuzz, HardwareSpace) {
+  Fuzz("# mine\nbase: default\nLOG_BLOCK_IN: 3..5\nLOG_WGT_BUFF_SIZE: 16, 18\nBUS: 64, 128\n", 4000,
+       [](const std::string& text) {
+         const hw::Result<hw::HwSpace> parsed = hw::ParseHwSpace(text, "x.space");
+         if (!parsed.ok()) return parsed.error();
+         // Whatever was accepted has points, can be printed and reads back.
+         EXPECT_GT(parsed->points(), 0);
+         hw::CheckAll(parsed->At(parsed->points() - 1));
+         EXPECT_TRUE(hw::ParseHwSpace(hw::HwSpaceText(*parsed), "again").ok());
+         return std::string();
+       });
 }
 
 TEST(Fuzz, Genotype) {
