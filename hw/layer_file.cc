@@ -84,6 +84,12 @@ std::vector<std::string> Split(const std::string& line) {
   return cells;
 }
 
+// As much of a cell as a message needs.
+std::string Short(const std::string& text) {
+  constexpr size_t kShown = 40;
+  return text.size() > kShown ? text.substr(0, kShown) + "..." : text;
+}
+
 // Whole decimal numbers only.
 bool ParseWhole(const std::string& text, int64_t low, int64_t high, int64_t* value) {
   if (text.empty() || text.size() > 17) return false;
@@ -139,7 +145,7 @@ class Row {
     if (!error_.empty()) return;
     const bool has = Has(column);
     error_ = place_ + ": column " + kNames[column] + ": found " +
-             (has                  ? "\"" + Text(column) + "\""
+             (has                  ? "\"" + Short(Text(column)) + "\""
               : where_[column] < 0 ? "no such column"
                                    : "nothing") +
              ", expected " + expected;
@@ -210,7 +216,7 @@ bool ReadHeader(const std::vector<std::string>& cells, int* where, LayerFile* fi
       // A column that is missing, and one that is nearly called so, is a slip of the pen.
       const std::string near = Nearest(cells[i], names, kColumns);
       if (!near.empty() && std::find(cells.begin(), cells.end(), near) == cells.end()) {
-        *why = "no column is called \"" + cells[i] + "\", did you mean \"" + near + "\"?";
+        *why = "no column is called \"" + Short(cells[i]) + "\", did you mean \"" + near + "\"?";
         return false;
       }
       file->ignored.push_back(cells[i]);

@@ -12,6 +12,7 @@
 #include "engine/random.h"
 #include "hw/config.h"
 #include "hw/json.h"
+#include "hw/layer_file.h"
 #include "hw/layer_table_csv.h"
 #include "hw/layer_table_write.h"
 #include "hw/layer_text.h"
@@ -93,6 +94,19 @@ TEST(Fuzz, HardwareConfiguration) {
     EXPECT_TRUE(hw::ParseConfig(hw::ToJson(*parsed), "again").ok());
     return std::string();
   });
+}
+
+TEST(Fuzz, LayerFile) {
+  Fuzz(
+      "id,kind,c_in,c_out,height,width,kernel,stride,pad,tile_h,tile_w,tile_co,tile_ci,vthreads,"
+      "mem_latency,mem_model,cycles\n"
+      "000,conv,192,672,4,4,1,1,0,4,4,3,1,2,16,tsim,34182\n"
+      "# a comment\n"
+      "001,depthwise,64,64,14,14,5,1,2,,,,,,80,pipelined,\n",
+      3000, [](const std::string& text) {
+        const hw::Result<hw::LayerFile> parsed = hw::ParseLayerFile(text, "x.csv");
+        return parsed.ok() ? std::string() : parsed.error();
+      });
 }
 
 TEST(Fuzz, CostTable) {
