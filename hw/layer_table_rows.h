@@ -1,9 +1,9 @@
 // Computing the rows of a layer table: every item at its best on every valid point of a space.
 //
-// VTA configurations that differ in scratchpad sizes alone share searches: what is best with larger
-// scratchpads is best here too if it fits here (the tilings that fit here all fit there, and a
-// tiling takes the same time in both). The result is the one a search of its own would give, see
-// the total order in hw/tiling_search.h.
+// VTA configurations that differ in the sizes of the input, weight and accumulator scratchpads
+// alone share searches: what is best with larger scratchpads is best here too if it fits here (the
+// tilings that fit here all fit there, and a tiling takes the same time in both). The result is the
+// one a search of its own would give, see the total order in hw/tiling_search.h.
 #pragma once
 
 #include <atomic>

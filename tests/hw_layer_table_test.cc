@@ -187,6 +187,46 @@ TEST(LayerTable, KeysTellConfigurationsApart) {
   EXPECT_NE(ConfigurationKey(config), key);
 }
 
+// The micro-op scratchpad decides how loops are folded: searches must not be shared across its
+// sizes.
+TEST(LayerTable, MicroOpScratchpadsAreNotShared) {
+  HwSpace small;
+  small.name = "micro-ops";
+  small.base.vme_tag_bits = 21;
+  small.parameters = {{"LOG_BLOCK_IN", {3, 4}},
+                      {"LOG_UOP_BUFF_SIZE", {11, 12, 13, 15}},
+                      {"LOG_INP_BUFF_SIZE", {13, 15}}};
+  const std::unique_ptr<DesignSpace> space = MakeVtaSpace(small, 64);
+  std::vector<std::vector<Layer>> items;
+  for (const char* text :
+       {"conv-1x4x4x184-k1104-1x1-s1-p0-g1-b-relu", "conv-1x4x4x552-k352-1x1-s1-p0-g1-b"}) {
+    items.emplace_back();
+    ASSERT_TRUE(ParseChainText(text, &items.back(), nullptr));
+  }
+  const TableHead head = HeadOf(Vta(), *space, DefaultCostTable(), "some", items);
+  const LayerTableRows rows(*space, DefaultCostTable(), head);
+  std::vector<TableEntry> entries;
+  int compared = 0;
+  for (size_t group = 0; group < rows.groups(); ++group) {
+    ASSERT_TRUE(rows.Evaluate(group, kGoOn, &entries));
+    for (size_t i = 0; i < rows.rows(group).size(); ++i) {
+      const TableConfiguration& configuration = head.configurations[rows.rows(group)[i]];
+      const std::unique_ptr<DesignModel> model =
+          space->AtPoint(configuration.point)->Model(DefaultCostTable());
+      for (size_t item = 0; item < items.size(); ++item) {
+        const std::optional<LayerCost> cost = model->Evaluate(items[item][0]);
+        const TableEntry& entry = entries[i * items.size() + item];
+        ASSERT_EQ(entry.runs(), cost.has_value()) << configuration.name;
+        if (!cost) continue;
+        EXPECT_EQ(entry.latency_cycles, cost->latency_cycles) << configuration.name;
+        EXPECT_EQ(entry.energy_pj, cost->energy_pj) << configuration.name;
+        ++compared;
+      }
+    }
+  }
+  EXPECT_GE(compared, 16);
+}
+
 TEST_F(LayerTableFile, EveryEntryIsWhatTheModelSays) {
   const std::unique_ptr<DesignSpace> space = SmallSpace();
   const TableHead head = SmallHead(*space);
