@@ -203,17 +203,26 @@ class Builder {
     phase->load = phase->input_loads * phase->input_load + phase->weight_load;
     phase->last_load = phase->weight_load > 0 ? phase->weight_load : phase->input_load;
     if (residual) ResidualLoad(pixels, outputs, phase);
-    // Instruction fetch goes before everything else on the bus: its beats delay a load as often as
-    // they meet data.
-    phase->fetches = 0;
-    if (phase->load > 0) {
-      const Ticks use = ((phase->input_beats + phase->weight_beats) << kCycleShift) / phase->load;
-      phase->fetches = (phase->instructions + 1) * timing_.fetch_beats * use >> kCycleShift;
-      phase->fetches = phase->fetches * use >> kCycleShift;
-    }
     const Ticks multiplies = outputs * inputs * work_.pair_uops * work_.taps() * pixels.filled;
     phase->uops = Whole(multiplies);
     phase->multiply = timing_.gemm_fixed + multiplies;
+  }
+
+  // Instruction fetch goes before everything else on the bus. Short refills hide in the latency of
+  // loads and delay them as often as they meet data; a long one stops them for most of it.
+  void Fetches(int64_t instructions, Phase* phase) const {
+    phase->fetches = 0;
+    if (phase->load == 0) return;
+    const Ticks data = phase->input_beats + phase->weight_beats;
+    const Ticks use = (data << kCycleShift) / phase->load;
+    const Ticks refill = timing_.fetch_group * timing_.fetch_beats;
+    const Ticks gap = (phase->load - data) / phase->instructions;
+    Ticks share = use * use >> kCycleShift;
+    if (refill > gap) {
+      share =
+          std::max(share, ((refill - gap) >> timing_.fetch_shift) * kCycle / timing_.fetch_beats);
+    }
+    phase->fetches = instructions * timing_.fetch_beats * share >> kCycleShift;
   }
 
   void AccumulatorLoad(int64_t tensors, TileCost* tile) const {
@@ -224,13 +233,13 @@ class Builder {
     ++tile->instructions;
   }
 
-  // `vectors` of all instructions together.
-  void AddAlu(int64_t instructions, Ticks vectors, bool two_sources, TileCost* tile) const {
-    tile->alu += instructions * timing_.alu_fixed + (two_sources ? 2 : 1) * vectors;
-    if (instructions > 0) {
-      tile->last_alu = timing_.alu_fixed + (two_sources ? 2 : 1) * vectors / instructions;
-    }
-    tile->instructions += instructions;
+  // `instructions` in ticks, an average; `vectors` of all instructions together.
+  void AddAlu(Ticks instructions, Ticks vectors, bool two_sources, TileCost* tile) const {
+    const Ticks cycles = (two_sources ? 2 : 1) * vectors;
+    tile->alu += (instructions * timing_.alu_fixed >> kCycleShift) + cycles;
+    if (instructions > 0)
+      tile->last_alu = timing_.alu_fixed + (cycles << kCycleShift) / instructions;
+    tile->instructions += Whole(instructions);
     (two_sources ? tile->alu_two_sources : tile->alu_immediate) += Whole(vectors);
   }
 
@@ -239,24 +248,24 @@ class Builder {
   void Window(const PixelTile& pixels, int64_t blocks, TileCost* tile) const {
     const Ticks vectors = Cycles(blocks * pixels.out_pixels);
     const Ticks tapped = blocks * pixels.tapped;
-    const int64_t taps = work_.alu.taps();
+    const Ticks taps = pixels.taps;
     switch (work_.engine) {
       case Work::Engine::kArray:
         break;
       case Work::Engine::kAluMaxPool:
-        AddAlu(1, vectors, false, tile);
-        AddAlu(taps - 1, tapped - vectors, true, tile);
+        AddAlu(kCycle, vectors, false, tile);
+        AddAlu(taps - kCycle, tapped - vectors, true, tile);
         break;
       case Work::Engine::kAluAvgPool: {
-        AddAlu(1, vectors, false, tile);
+        AddAlu(kCycle, vectors, false, tile);
         // Two accumulators or more in turn: all taps fit the loops of one instruction.
         const bool loops = pixels.out_pixels == 1 && blocks > 1;
-        AddAlu(loops ? 1 : taps - 1, tapped - vectors, true, tile);
+        AddAlu(loops ? kCycle : taps - kCycle, tapped - vectors, true, tile);
         break;
       }
       case Work::Engine::kAluDepthwise:
         AddAlu(taps, tapped, false, tile);
-        AddAlu(2 * taps - 1, 2 * tapped - vectors, true, tile);
+        AddAlu(2 * taps - kCycle, 2 * tapped - vectors, true, tile);
         tile->alu_multiplies += Whole(tapped);
         break;
     }
@@ -280,18 +289,18 @@ class Builder {
     tile.reset_vectors = Whole(filled);
     tile.reset = timing_.gemm_fixed + filled;
     if (epilogue_.acc_tensors > 0) AccumulatorLoad(outputs * epilogue_.acc_tensors, &tile);
-    if (work_.filled_bias) AddAlu(1, filled, true, &tile);
-    AddAlu(work_.filled_ops, work_.filled_ops * filled, false, &tile);
+    if (work_.filled_bias) AddAlu(kCycle, filled, true, &tile);
+    AddAlu(Cycles(work_.filled_ops), work_.filled_ops * filled, false, &tile);
     if (work_.pool_scale != 0) tile.alu_multiplies += Whole(filled);
     Window(pixels, blocks, &tile);
-    if (work_.bias) AddAlu(1, vectors, true, &tile);
-    AddAlu(work_.immediate_ops, work_.immediate_ops * vectors, false, &tile);
+    if (work_.bias) AddAlu(kCycle, vectors, true, &tile);
+    AddAlu(Cycles(work_.immediate_ops), work_.immediate_ops * vectors, false, &tile);
     tile.residual_uops = 0;
     if (work_.residual) {
       tile.residual_uops = outputs * work_.residual_uops * pixels.out_pixels;
       tile.alu += timing_.Gemm(tile.residual_uops);
       ++tile.instructions;
-      AddAlu(work_.residual_ops, work_.residual_ops * vectors, false, &tile);
+      AddAlu(Cycles(work_.residual_ops), work_.residual_ops * vectors, false, &tile);
     }
     tile.store_tensors = outputs * work_.out_split * pixels.out_pixels;
     if (work_.rows == 1 && work_.cols == 1) {  // units are neighbours in DRAM
@@ -303,6 +312,9 @@ class Builder {
       tile.stores = outputs;
     }
     tile.instructions += tile.stores;
+    const int64_t own = tile.instructions / (s_.steps + (s_.has_last ? 1 : 0));
+    Fetches(tile.step.instructions + 1 + own, &tile.step);
+    if (s_.has_last) Fetches(tile.last.instructions + 1 + own, &tile.last);
   }
 
   static void Add(const Totals& one, int64_t times, Totals* all) {

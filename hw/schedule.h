@@ -43,6 +43,7 @@ struct PixelCut {
   // and, summed over the window's taps, the outputs that have that tap inside the map.
   int filled[2] = {0, 0};
   Ticks inside[2] = {0, 0}, tapped[2] = {0, 0};
+  Ticks taps[2] = {0, 0};  // of the window's, those that any output has
 };
 PixelCut CutRows(const Work& work, int size);
 PixelCut CutCols(const Work& work, int size);
@@ -51,6 +52,7 @@ PixelCut CutCols(const Work& work, int size);
 struct PixelTile {
   int64_t out_pixels = 0, in_pixels = 0;
   Ticks filled = 0, tapped = 0;           // accumulators the array part fills; taps of the window
+  Ticks taps = 0;                         // instructions that walk those
   Ticks input_load = 0, input_beats = 0;  // of one input unit
   Ticks input_burst = 0;                  // of one request
   Ticks residual_load = 0, residual_beats = 0;  // of one output unit

@@ -24,7 +24,7 @@ PixelCut CutPixels(const Line& line, int size) {
   PixelCut cut;
   cut.cut = CutInto(line.out, size);
   int64_t valid[2] = {0, 0}, before[2] = {0, 0}, padded[2] = {0, 0};
-  int64_t inside[2] = {0, 0}, tapped[2] = {0, 0};
+  int64_t inside[2] = {0, 0}, tapped[2] = {0, 0}, taps[2] = {0, 0};
   const auto add = [&](int tile, int count, int which) {
     const int reach = tile * size * line.alu_stride - line.alu_pad;
     const int first = std::max(0, reach);
@@ -36,7 +36,9 @@ PixelCut CutPixels(const Line& line, int size) {
     valid[which] += std::max(1, std::min(end, line.in) - std::max(begin, 0));
     before[which] += std::max(0, -begin);
     for (int tap = 0; tap < line.alu_window; ++tap) {
-      tapped[which] += Tapped(count, reach + tap, line.alu_stride, line.between);
+      const int64_t outputs = Tapped(count, reach + tap, line.alu_stride, line.between);
+      tapped[which] += outputs;
+      taps[which] += outputs > 0 ? 1 : 0;
     }
   };
   const auto most = [&](int count, int which) {
@@ -60,6 +62,7 @@ PixelCut CutPixels(const Line& line, int size) {
   padded[0] += inner * cut.extent[0];
   inside[0] += inner * cut.filled[0];
   tapped[0] += inner * size * line.alu_window;
+  taps[0] += inner * line.alu_window;
   if (cut.cut.tail > 0) {
     most(cut.cut.tail, 1);
     add(full, cut.cut.tail, 1);
@@ -71,6 +74,7 @@ PixelCut CutPixels(const Line& line, int size) {
     cut.padded[which] = Cycles(padded[which]) / tiles;
     cut.inside[which] = Cycles(inside[which]) / tiles;
     cut.tapped[which] = Cycles(tapped[which]) / tiles;
+    cut.taps[which] = Cycles(taps[which]) / tiles;
   }
   cut.all_valid = valid[0] + valid[1];
   return cut;
@@ -127,6 +131,7 @@ PixelTiles MakePixelTiles(const Machine& machine, const PixelCut& rows, const Pi
           aligned ? rows.valid[row] * (bytes >> timing.bus_shift) / kCycle
                   : timing.Beats(rows.valid[row], (bytes + kCycle / 2) / kCycle, in_alignment);
       tile.filled = rows.inside[row] * cols.inside[col] / kCycle;
+      tile.taps = rows.taps[row] * cols.taps[col] / kCycle;
       tile.tapped = rows.tapped[row] * cols.tapped[col] / kCycle;
       const Ticks all = rows.padded[row] * cols.padded[col];
       const Ticks pads = (all - rows.valid[row] * cols.valid[col]) / kCycle * work.in_split;

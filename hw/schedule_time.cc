@@ -14,7 +14,7 @@ namespace {
 // Iterations of a run after which its mean period is taken although it has not settled.
 constexpr int kPatience = 6;
 // 16 requests outstanding, in ticks: a load that has made them keeps others out.
-constexpr Ticks kManyRequests = Cycles(14);
+constexpr Ticks kManyRequests = Cycles(16);
 // A no-op takes a token: one cycle and the idle one.
 constexpr Ticks kNop = 2 * kCycle;
 
@@ -23,6 +23,9 @@ class Recurrence {
   Recurrence(const Machine& machine, const Schedule& schedule, Ticks enough)
       : timing_(machine.timing), s_(schedule), instructions_(schedule.totals.instructions) {
     stall_most_ = enough - schedule.totals.compute;
+    if (instructions_ > timing_.fetch_group) {
+      later_fetches_ = kCycle - timing_.fetch_group * kCycle / instructions_;
+    }
     MergeLevels();
   }
 
@@ -125,7 +128,7 @@ class Recurrence {
     if (phase.instructions == 0) return;
     begun_[c] = std::max({l_, used_[c], Arrive(1)});
     phase_[c] = &phase;
-    l_ = begun_[c] + phase.load + phase.fetches;
+    l_ = begun_[c] + phase.load + (phase.fetches * later_fetches_ >> kCycleShift);
     if (phase.instructions > 1) {
       l_ = std::max(l_, Arrive(phase.instructions - 1) + phase.last_load);
     }
@@ -178,8 +181,12 @@ class Recurrence {
         const Ticks all = std::max<Ticks>(0, next - kCycle - (now + timing_.load_wait));
         const Ticks asked = (now - began) / 2 + kCycle;  // requests, in ticks
         const Ticks ahead = began + (asked * burst >> kCycleShift) - now;
-        if (asked < kManyRequests && ahead < all) {
-          // It gets in between, burst by burst, and pushes the rest of that load back.
+        // It gets in between, burst by burst, until 16 requests are out, and pushes the rest of
+        // that load back. What it has not asked for by then comes after the load.
+        const Ticks most = std::max<Ticks>(0, (kManyRequests - asked) / 2) >> kCycleShift;
+        const Ticks between = std::min(beats, most * timing_.burst);
+        const bool crowded = all > (kManyRequests * burst >> kCycleShift);
+        if (most > 0 && ahead < all && (between == beats || !crowded)) {
           wait = std::max<Ticks>(0, ahead);
           const Ticks others = beats > timing_.burst ? beats / timing_.burst * burst : 0;
           wait = std::min(all, wait + others);
@@ -357,6 +364,7 @@ class Recurrence {
   const Timing& timing_;
   const Schedule& s_;
   const int64_t instructions_;
+  Ticks later_fetches_ = 0;  // share of instructions that come after the first refill
   Nest nest_[4];
   int levels_ = 0;
   int64_t fetched_ = 0;

@@ -12,7 +12,7 @@
 namespace rhnas::hw {
 namespace {
 
-constexpr int kMostSizes = 20;
+constexpr int kMostSizes = 36;
 
 struct Sizes {
   int size[kMostSizes];
@@ -20,16 +20,30 @@ struct Sizes {
   void Add(int value) {
     if (count == 0 || size[count - 1] > value) size[count++] = value;
   }
+  void Insert(int value) {
+    int at = 0;
+    while (size[at] > value) ++at;  // ends at 1
+    if (size[at] == value || count == kMostSizes) return;
+    for (int i = count++; i > at; --i) size[i] = size[i - 1];
+    size[at] = value;
+  }
 };
 
-// Descending: the extent cut into 1, 2, (3,) 4, (6,) 8, ... parts, down to single elements.
+// Descending: the extent cut into 1, 2, (3,) 4, (6,) 8, ... parts, down to single elements, and all
+// that divide it (TVM's).
 Sizes GridOf(int extent, bool thirds) {
   Sizes sizes;
-  for (int parts = 1; parts < extent && sizes.count < kMostSizes - 2; parts *= 2) {
+  for (int parts = 1; parts < extent && sizes.count < kMostSizes / 2; parts *= 2) {
     sizes.Add((extent + parts - 1) / parts);
     if (thirds && parts > 1) sizes.Add((extent + parts * 3 / 2 - 1) / (parts * 3 / 2));
   }
   sizes.Add(1);
+  for (int low = 2; low * low <= extent; ++low) {
+    const int high = extent / low;
+    if (low * high != extent) continue;
+    sizes.Insert(low);
+    sizes.Insert(high);
+  }
   return sizes;
 }
 
@@ -83,12 +97,18 @@ class Search {
     acc_beats_ = e_.acc_tensors * m_.acc_bytes << kCycleShift >> t.bus_shift;
     filter_ = w_.constant_weights ? 0 : int64_t{w_.pair_uops} * w_.taps();
     filter_beats_ = filter_ * m_.wgt_bytes << kCycleShift >> t.bus_shift;
-    rest_ticks_ = e_.instructions * t.alu_fixed + (e_.acc_tensors > 0 ? t.load_acc : 0) +
+    int64_t alu = e_.instructions;
+    // At borders taps outside the map have no instruction; as few as one may be left.
+    const bool several = w_.engine != Work::Engine::kAluAvgPool || w_.rows * w_.cols > 1;
+    if (window_ && w_.alu.pad > 0 && several) {
+      alu -= (w_.engine == Work::Engine::kAluDepthwise ? 3 : 1) * (w_.alu.taps() - 1);
+    }
+    rest_ticks_ = alu * t.alu_fixed + (e_.acc_tensors > 0 ? t.load_acc : 0) +
                   (w_.residual ? t.gemm_fixed : 0);
     plane_ = w_.rows == 1 && w_.cols == 1;
     rounds_ = w_.batches * w_.copies;
     pixels_ = int64_t{w_.rows} * w_.cols * rounds_;
-    tile_instructions_ = 1 + e_.instructions + (e_.acc_tensors > 0 ? 1 : 0) + (w_.residual ? 1 : 0);
+    tile_instructions_ = 1 + alu + (e_.acc_tensors > 0 ? 1 : 0) + (w_.residual ? 1 : 0);
     start_ = t.Arrival(0, 1);
   }
 
