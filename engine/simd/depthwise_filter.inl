@@ -186,9 +186,11 @@ static void DepthwiseFilter(const DepthwiseFilterArgs& args) {
   Fetch fetch = {StartFetch(args.next_x, args.next_x_floats, tiles),
                  StartFetch(args.next_dy, args.next_dy_floats, tiles)};
   int channel = 0;
+  // With 512 bits masked loads cost little, and 7x7 filters are rare: one case for all channels.
+  constexpr bool kAllPartial = kLanes == 16 && kTaps == 7;
   for (; channel + kLanes <= args.channels; channel += kLanes) {
     for (int first = 0; first < args.taps; first += kRows) {
-      DepthwiseFilterRows<kTaps, kStride, kRows, false>(args, first, channel, fetch);
+      DepthwiseFilterRows<kTaps, kStride, kRows, kAllPartial>(args, first, channel, fetch);
     }
   }
   if (channel == args.channels) return;
