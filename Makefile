@@ -57,7 +57,7 @@ $(BUILD)/obj/bench/%.o: bench/%.cc
 # The wiring, the command line and what reads, writes and describes compute next to nothing: half the
 # size. (Not where a sanitizer or the caller chose another level.) CMakeLists.txt has the same list.
 HOT_hw = cost energy execute_lanes layout lower_geometry micro_op_set micro_ops schedule schedule_fit \
-  schedule_pixels schedule_sum schedule_time simulate tiling_search timing \
+  schedule_pixels schedule_sum schedule_time simulate tiling_activity tiling_search timing \
   unit_timing
 COLD = $(filter-out $(HOT_hw:%=hw/%.cc),$(SOURCES_hw)) \
   $(addsuffix .cc,nn/blocks nn/data nn/data_files nn/data_folder nn/genotype nn/inference \

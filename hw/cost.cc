@@ -13,10 +13,6 @@
 namespace rhnas::hw {
 namespace {
 
-MemoryModel MemoryOf(bool pipelined) {
-  return pipelined ? MemoryModel::kPipelined : MemoryModel::kQueued;
-}
-
 int64_t ToCycles(Ticks ticks) { return (ticks + kCycle / 2) / kCycle; }
 
 }  // namespace
@@ -43,15 +39,15 @@ std::string Tiling::ToString() const {
 }
 
 CostModel::CostModel(const Config& config, const CostTable& table, bool pipelined_memory)
-    : config_(config), pipelined_memory_(pipelined_memory) {
+    : config_(config) {
   const Verdict verdict = Check(config);
-  valid_ = verdict.ok;
-  if (!valid_) {
+  if (!verdict.ok) {
     invalid_ = "invalid configuration: " + verdict.ToString();
     return;
   }
   area_um2_ = AreaUm2(config, table);
   prices_ = EnergyPrices(config, table);
+  timing_.emplace(config, pipelined_memory ? MemoryModel::kPipelined : MemoryModel::kQueued);
 }
 
 LayerCost CostModel::Finish(const Machine& machine, const Tiling& tiling, const Schedule& schedule,
@@ -95,7 +91,7 @@ std::optional<LayerCost> CostModel::Evaluate(const Layer& layer, const Tiling& t
 
 std::optional<LayerCost> CostModel::Best(const Layer* layers, int count, int64_t below_cycles,
                                          std::string* why) const {
-  if (!valid_) {
+  if (!timing_) {
     if (why != nullptr) *why = invalid_;
     return std::nullopt;
   }
@@ -107,7 +103,7 @@ std::optional<LayerCost> CostModel::Best(const Layer* layers, int count, int64_t
   bool found = false;
   const auto attempt = [&](const Work& form, bool on_alu, bool split_rows) {
     BestTiling other;
-    const Machine machine(form, config_, MemoryOf(pipelined_memory_));
+    const Machine machine(form, config_, *timing_);
     const int64_t below = found ? best.latency_cycles : below_cycles;
     if (!FindTiling(machine, &other, found ? nullptr : why, below)) return;
     best = other;
@@ -127,7 +123,7 @@ std::optional<LayerCost> CostModel::Best(const Layer* layers, int count, int64_t
     }
     return std::nullopt;
   }
-  const Machine machine(best_work, config_, MemoryOf(pipelined_memory_));
+  const Machine machine(best_work, config_, *timing_);
   Schedule schedule;
   const PixelCut rows = CutRows(best_work, best.tiling.th);
   const PixelCut cols = CutCols(best_work, best.tiling.tw);
@@ -137,7 +133,7 @@ std::optional<LayerCost> CostModel::Best(const Layer* layers, int count, int64_t
 
 std::optional<LayerCost> CostModel::WithTiling(const Layer* layers, int count, const Tiling& asked,
                                                std::string* why) const {
-  if (!valid_) {
+  if (!timing_) {
     if (why != nullptr) *why = invalid_;
     return std::nullopt;
   }
@@ -165,7 +161,7 @@ std::optional<LayerCost> CostModel::WithTiling(const Layer* layers, int count, c
   tiling.tco = std::min(tiling.tco, work.out_units);
   tiling.tci = std::min(tiling.tci, work.in_units);
   tiling.vthreads = tiling.vthreads >= 2 ? 2 : 1;
-  const Machine machine(work, config_, MemoryOf(pipelined_memory_));
+  const Machine machine(work, config_, *timing_);
   const PixelCut rows = CutRows(work, tiling.th);
   const PixelCut cols = CutCols(work, tiling.tw);
   if (!Fits(machine, tiling, Measure(machine, tiling, rows, cols), why)) {

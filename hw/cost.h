@@ -16,6 +16,7 @@
 #include "hw/energy.h"
 #include "hw/layer.h"
 #include "hw/tables.h"
+#include "hw/timing.h"
 #include "hw/validity.h"
 
 namespace rhnas::hw {
@@ -151,8 +152,7 @@ class CostModel : public DesignModel {
   EnergyPrices prices_;
   std::string invalid_;  // why, when the configuration is
   double area_um2_ = 0;
-  bool pipelined_memory_ = false;
-  bool valid_ = false;
+  std::optional<Timing> timing_;  // empty: the configuration is invalid
 };
 
 // Area of the accelerator in um^2 from the table: MAC array, ALU lanes, scratchpads, bus and

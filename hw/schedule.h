@@ -149,6 +149,7 @@ struct Footprint {
 // Everything about a (work, configuration) that no tiling changes.
 struct Machine {
   Machine(const Work& work, const Config& config, MemoryModel memory);
+  Machine(const Work& work, const Config& config, const Timing& timing);
   Work work;
   Config config;
   Timing timing;

@@ -51,9 +51,12 @@ int64_t MicroOps(const Machine& machine, const Tiling& tiling, const TileLayout&
 }  // namespace
 
 Machine::Machine(const Work& layer_work, const Config& machine_config, MemoryModel memory)
+    : Machine(layer_work, machine_config, Timing(machine_config, memory)) {}
+
+Machine::Machine(const Work& layer_work, const Config& machine_config, const Timing& its_timing)
     : work(layer_work),
       config(machine_config),
-      timing(machine_config, memory),
+      timing(its_timing),
       inp_depth(int64_t{1} << machine_config.log_inp_depth()),
       wgt_depth(int64_t{1} << machine_config.log_wgt_depth()),
       acc_depth(int64_t{1} << machine_config.log_acc_depth()),
