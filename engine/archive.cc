@@ -8,6 +8,7 @@
 #include <io.h>
 #else
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #endif
 
@@ -122,6 +123,9 @@ bool SyncFile(std::FILE* file) {
 #endif
 }
 
+// Far beyond any data set's file or checkpoint; of a pipe or device nobody knows the size.
+constexpr size_t kMostFileBytes = size_t{1} << 31, kMostStreamBytes = size_t{1} << 28;
+
 void SyncFolderOf(const std::string& path) {
 #if !defined(_WIN32)
   const size_t slash = path.rfind('/');
@@ -169,7 +173,28 @@ Status WriteAside(const std::string& path, const void* data, size_t bytes) {
 
 }  // namespace
 
+Status CheckOutput(const std::string& path, const std::string& input) {
+#if !defined(_WIN32)
+  struct stat to;
+  if (stat(path.c_str(), &to) != 0)
+    return Status::Ok();  // a new file, or writing says what is wrong
+  if (!S_ISREG(to.st_mode)) {
+    return Status::Error("%s: is %s, expected the name of a file: it is written aside and renamed",
+                         path.c_str(), S_ISDIR(to.st_mode) ? "a folder" : "a device or pipe");
+  }
+  struct stat from;
+  if (!input.empty() && stat(input.c_str(), &from) == 0 && from.st_dev == to.st_dev &&
+      from.st_ino == to.st_ino) {
+    return Status::Error("%s: is the input as well, and would be lost; write to another file",
+                         path.c_str());
+  }
+#endif
+  return Status::Ok();
+}
+
 Status WriteFileAtomically(const std::string& path, const void* data, size_t bytes) {
+  const Status output = CheckOutput(path);
+  if (!output.ok()) return output;
   const std::string aside = path + ".tmp";
   Status status = WriteAside(aside, data, bytes);
   if (!status.ok()) return status;
@@ -188,12 +213,29 @@ Result<std::string> ReadFile(const std::string& path) {
     return Status::Error("%s: cannot open: %s", path.c_str(), std::strerror(errno));
   }
   std::string text;
+  size_t most = kMostStreamBytes;
+#if !defined(_WIN32)
+  struct stat from;
+  if (fstat(fileno(file), &from) == 0 && S_ISREG(from.st_mode)) {
+    most = kMostFileBytes;
+    const auto size = static_cast<uint64_t>(from.st_size);
+    if (size <= most) text.reserve(static_cast<size_t>(size));
+  }
+#else
+  most = kMostFileBytes;
+#endif
   char chunk[1 << 16];
   size_t got = 0;
-  while ((got = std::fread(chunk, 1, sizeof chunk, file)) > 0) text.append(chunk, got);
+  while (text.size() <= most && (got = std::fread(chunk, 1, sizeof chunk, file)) > 0) {
+    text.append(chunk, got);
+  }
   const bool failed = std::ferror(file) != 0;
   const int error = errno;
   std::fclose(file);
+  if (text.size() > most) {
+    return Status::Error("%s: has more than %zu MiB, which no file of ours has", path.c_str(),
+                         most >> 20);
+  }
   if (failed) return Status::Error("%s: cannot read: %s", path.c_str(), std::strerror(error));
   return text;
 }

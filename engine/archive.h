@@ -23,6 +23,9 @@ Status WriteFileAtomically(const std::string& path, const void* data, size_t byt
 inline Status WriteFileAtomically(const std::string& path, const std::string& text) {
   return WriteFileAtomically(path, text.data(), text.size());
 }
+// Can `path` be written so? Not a folder, device or pipe, nor (where given) the file `input`.
+Status CheckOutput(const std::string& path, const std::string& input = "");
+// Whole; files of at most 2 GiB, pipes of at most 256 MiB.
 Result<std::string> ReadFile(const std::string& path);
 
 class ArchiveWriter {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "engine/archive.h"
 #include "hw/json.h"
 #include "hw/layer_table_csv.h"
 #include "hw/layer_table_write.h"
@@ -168,6 +169,7 @@ class TableCommand : public Command {
       return console->Fail(kExitFailure, hw_space_ + " has no valid point on this bus");
     }
     const std::string path = Out(".table");
+    if (const Status out = engine::CheckOutput(path); !out.ok()) return console->Fail(out);
     const std::atomic<bool>& stop = InstallStopSignals();
     engine::ThreadPool pool(threads_);
     BuildSink sink;
@@ -244,6 +246,7 @@ class TableCommand : public Command {
     if (!table.ok()) return console->Fail(kExitFailure, table.error());
     std::string why;
     const std::string path = out_.empty() ? file_ + ".csv" : out_;
+    if (const Status out = engine::CheckOutput(path, file_); !out.ok()) return console->Fail(out);
     if (!hw::WriteLayerTableCsv(*table, path, &why)) return console->Fail(kExitFailure, why);
     if (console->json()) return Summary(*table, console, nullptr);
     console->Print(Format("%s: %s entries\n", path.c_str(),
@@ -261,6 +264,7 @@ class TableCommand : public Command {
       return read.status().message().empty() ? code : console->Fail(code, read.status().message());
     }
     const std::string path = Out(".table");
+    if (const Status out = engine::CheckOutput(path, file_); !out.ok()) return console->Fail(out);
     hw::Result<hw::LayerTableWriter> writer =
         hw::LayerTableWriter::Create(path, read->head(), false);
     if (!writer.ok()) return console->Fail(kExitFailure, writer.error());

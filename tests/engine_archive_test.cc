@@ -214,5 +214,19 @@ TEST_F(Archive, WriteFileReplacesWhole) {
   EXPECT_EQ(*ReadFile(path), "");
 }
 
+TEST_F(Archive, OutputsAreFilesOfTheirOwn) {
+  EXPECT_NE(WriteFileAtomically("/dev/null", "x").message().find("a device or pipe"),
+            std::string::npos);
+  EXPECT_NE(CheckOutput("/").message().find("a folder"), std::string::npos);
+  EXPECT_TRUE(CheckOutput(path, path).ok());  // not there yet
+  ASSERT_TRUE(WriteFileAtomically(path, "x").ok());
+  EXPECT_TRUE(CheckOutput(path).ok());
+  EXPECT_NE(CheckOutput(path, path).message().find("is the input"), std::string::npos);
+}
+
+TEST_F(Archive, AnEndlessFileIsRefused) {
+  EXPECT_NE(ReadFile("/dev/zero").status().message().find("MiB"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace rhnas::engine
