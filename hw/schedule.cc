@@ -56,10 +56,12 @@ class Builder {
     s_.uops = MicroOps(m_, tiling_, rows_, cols_);
     const int64_t uop_bytes = s_.uops * (m_.config.uop_bits() / 8);
     const Ticks uop_beats = (uop_bytes + timing_.bus_bytes - 1) >> timing_.bus_shift << kCycleShift;
-    s_.uop_load = timing_.load_uop + uop_beats;
+    s_.uop_load = timing_.load_uop +
+                  std::max(uop_beats, timing_.DataTime(kCycle, uop_bytes, timing_.bus_bytes));
     s_.constant_tensors = (work_.constant_weights ? work_.pair_uops : 0) + work_.residual_uops;
-    s_.constant_load =
-        s_.constant_tensors > 0 ? timing_.load_wgt + WeightBeats(1, s_.constant_tensors) : 0;
+    s_.constant_load = s_.constant_tensors > 0
+                           ? WeightLoad(1, s_.constant_tensors, WeightBeats(1, s_.constant_tensors))
+                           : 0;
     Nest();
     Totals& all = s_.totals;
     all = Totals();
@@ -138,8 +140,10 @@ class Builder {
   }
 
   Ticks WeightLoad(int64_t rows, int64_t tensors, Ticks beats) const {
-    return timing_.load_wgt + beats +
-           timing_.RequestWait(rows * kCycle, tensors * m_.wgt_bytes, m_.wgt_bytes);
+    const int64_t bytes = tensors * m_.wgt_bytes;
+    return timing_.load_wgt +
+           std::max(beats, timing_.DataTime(rows * kCycle, bytes, m_.wgt_bytes)) +
+           timing_.RequestWait(rows * kCycle, bytes, m_.wgt_bytes);
   }
 
   Ticks WeightBeats(int64_t rows, int64_t tensors) const {
@@ -153,8 +157,9 @@ class Builder {
       phase->input_loads = rows_of_units;
       const int64_t bytes = units * work_.unit_bytes;
       const Ticks beats = timing_.Beats(kCycle, bytes, work_.unit_bytes);
-      phase->input_load =
-          timing_.load_inp + beats + timing_.RequestWait(kCycle, bytes, work_.unit_bytes);
+      phase->input_load = timing_.load_inp +
+                          std::max(beats, timing_.DataTime(kCycle, bytes, work_.unit_bytes)) +
+                          timing_.RequestWait(kCycle, bytes, work_.unit_bytes);
       phase->input_beats = rows_of_units * beats;
       phase->input_burst = std::min(beats, timing_.burst);
     } else {
@@ -228,8 +233,10 @@ class Builder {
   void AccumulatorLoad(int64_t tensors, TileCost* tile) const {
     tile->acc_load_tensors = tensors;
     tile->acc_beats = timing_.Beats(kCycle, tensors * m_.acc_bytes, m_.acc_bytes);
-    tile->acc_load = timing_.load_acc + tile->acc_beats +
-                     timing_.RequestWait(kCycle, tensors * m_.acc_bytes, m_.acc_bytes);
+    const int64_t bytes = tensors * m_.acc_bytes;
+    tile->acc_load = timing_.load_acc +
+                     std::max(tile->acc_beats, timing_.DataTime(kCycle, bytes, m_.acc_bytes)) +
+                     timing_.RequestWait(kCycle, bytes, m_.acc_bytes);
     ++tile->instructions;
   }
 

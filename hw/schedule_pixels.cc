@@ -136,7 +136,7 @@ PixelTiles MakePixelTiles(const Machine& machine, const PixelCut& rows, const Pi
       const Ticks all = rows.padded[row] * cols.padded[col];
       const Ticks pads = (all - rows.valid[row] * cols.valid[col]) / kCycle * work.in_split;
       const Ticks data =
-          aligned && (bytes >> timing.bus_shift) >= timing.short_bursts
+          aligned && std::min(bytes >> timing.bus_shift, timing.burst) >= timing.hidden_burst
               ? tile.input_beats
               : timing.DataTime(rows.valid[row], (bytes + kCycle / 2) / kCycle, in_alignment);
       tile.input_burst = std::min(bytes >> timing.bus_shift, timing.burst);

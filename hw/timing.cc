@@ -75,14 +75,18 @@ Ticks Timing::RequestWait(Ticks rows, int64_t bytes, int64_t alignment) const {
 
 Ticks Timing::DataTime(Ticks rows, int64_t bytes, int64_t alignment) const {
   const Ticks beats = Words(bytes, alignment, bus_shift);
-  if (beats >= short_bursts) return rows * beats / kCycle;
+  // Bursts of a full length hide their wait, unless they are capped or the memory is far away.
+  if (std::min(beats, burst) >= hidden_burst) return rows * beats / kCycle;
   const Ticks a_row = Words(bytes, alignment, read_burst_shift);
   // Between two whole lengths of a burst, in a straight line.
   const Ticks length = std::max(kCycle, beats * kCycle / a_row);
   const int64_t whole = std::min<int64_t>(length / kCycle, kShortBursts);
   const int64_t next = std::min<int64_t>(whole + 1, kShortBursts);
-  const Ticks steady = burst_cost[whole] +
-                       (burst_cost[next] - burst_cost[whole]) * (length - whole * kCycle) / kCycle;
+  const Ticks steady =
+      length >= Cycles(kShortBursts)
+          ? std::max(length, burst_cost[1])  // what 16 requests in flight let through
+          : burst_cost[whole] +
+                (burst_cost[next] - burst_cost[whole]) * (length - whole * kCycle) / kCycle;
   const Ticks fast = std::max(length, Cycles(2));
   const Ticks bursts = rows * a_row / kCycle;
   // The first 16 requests wait for nothing.
@@ -96,6 +100,7 @@ void Timing::MeasureBursts(const Config& config, MemoryModel memory) {
   constexpr int kWarm = 48, kCounted = 64;
   short_bursts = kCycle;
   for (int64_t beats = 0; beats <= kShortBursts; ++beats) burst_cost[beats] = Cycles(beats);
+  hidden_burst = kCycle;
   if (one_request) return;
   for (int64_t beats = 1; beats <= kShortBursts; ++beats) {
     ReadBus bus(units);
@@ -110,6 +115,7 @@ void Timing::MeasureBursts(const Config& config, MemoryModel memory) {
     if (burst_cost[beats] == Cycles(beats)) break;
     short_bursts = Cycles(beats + 1);
   }
+  hidden_burst = std::max(short_bursts, burst_cost[1]);
 }
 
 }  // namespace rhnas::hw

@@ -86,6 +86,7 @@ struct Timing {
   static constexpr int64_t kShortBursts = 16;
   Ticks burst_cost[kShortBursts + 1];  // of one in a row of bursts of that many beats
   Ticks short_bursts;                  // from here on the beats alone
+  Ticks hidden_burst;                  // bursts this long hide their own wait
 
  private:
   void MeasureBursts(const Config& config, MemoryModel memory);
