@@ -169,6 +169,11 @@ bool MakeTiledWork(const std::vector<Layer>& chain, const Config& config, const 
 
 constexpr int64_t kMostAveraged = 32767;  // its multiplier is 0 above
 
+std::string TooManyInstructions() {
+  return "instructions of a launch: need more than " + std::to_string(kMaxInstructions) +
+         ", have " + std::to_string(kMaxInstructions) + " (4 MiB)";
+}
+
 }  // namespace
 
 Config ConfigFor(const Config& config, Isa isa) {
@@ -222,6 +227,11 @@ bool LowerChain(const std::vector<Layer>& chain, const Config& config, const Til
   if (!Fits(machine, lowered->tiling, Measure(machine, lowered->tiling, rows, cols), &what)) {
     return refuse(what);
   }
+  // A tile has four instructions or more; before anything is listed tile by tile.
+  const double tiles = static_cast<double>(work.batches) * static_cast<double>(work.copies) *
+                       rows.cut.tiles() * cols.cut.tiles() *
+                       CutInto(work.out_units, lowered->tiling.tco).tiles();
+  if (4 * tiles > static_cast<double>(kMaxInstructions)) return refuse(TooManyInstructions());
   const TileLayout layout(work, lowered->tiling);
   const MicroOpPlan plan = PlanMicroOps(work, view, lowered->tiling, layout, machine.uop_depth);
   if (!plan.ok) {
@@ -235,8 +245,7 @@ bool LowerChain(const std::vector<Layer>& chain, const Config& config, const Til
   PlaceMaps(view, lowered);
   Generator generator(view, layout, plan, lowered);
   if (!generator.Run()) {
-    return refuse("instructions of a launch: need more than " + std::to_string(kMaxInstructions) +
-                  ", have " + std::to_string(kMaxInstructions) + " (4 MiB)");
+    return refuse(TooManyInstructions());
   }
   PlaceTensors(layout, generator.zero_elements(), lowered);
   if (generator.widest() > 65535) {

@@ -61,6 +61,11 @@ bool CheckShape(const Layer& layer, std::string* why) {
   if ((convolution || layer.kind == LayerKind::kDense) && layer.k < 1) {
     return Fail(why, layer, "has no output channels");
   }
+  if (layer.kind == LayerKind::kShuffle && layer.c % layer.groups != 0) {
+    return Fail(why, layer,
+                std::to_string(layer.groups) + " groups do not divide " + std::to_string(layer.c) +
+                    " channels");
+  }
   if (convolution && (layer.c % layer.groups != 0 || layer.k % layer.groups != 0)) {
     return Fail(why, layer,
                 std::to_string(layer.groups) + " groups do not divide " + std::to_string(layer.c) +

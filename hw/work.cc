@@ -1,6 +1,7 @@
 #include "hw/work.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "hw/layout.h"
@@ -10,6 +11,9 @@ namespace {
 
 // Padding of a LOAD is counted in scratchpad elements and has 4 bits.
 constexpr int kMaxPad = 15;
+// Of a layer, lanes that pad included; no network comes near. Cycles in ticks and bytes, some ten
+// thousand times as many, stay within 64 bits.
+constexpr double kMostMacs = 1e14;
 
 int CeilDiv(int a, int b) { return (a + b - 1) / b; }
 
@@ -50,8 +54,9 @@ bool CheckShape(const Layer& layer, std::string* why) {
     if (size < 1)
       return Fail(why, layer, "a size is " + std::to_string(size) + ", need at least 1");
   }
-  // Beyond these, counts leave 64 bits; no network comes near.
-  for (const int size : {layer.h, layer.w, layer.c, layer.k, layer.n}) {
+  // No network comes near; sums of two such sizes stay within 32 bits.
+  for (const int size : {layer.h, layer.w, layer.c, layer.k, layer.n, layer.r, layer.s,
+                         layer.stride, layer.groups}) {
     if (size > 65535) {
       return Fail(why, layer, "a size is " + std::to_string(size) + ", have at most 65535");
     }
@@ -66,6 +71,14 @@ bool CheckShape(const Layer& layer, std::string* why) {
   }
   const bool weighted = layer.kind == LayerKind::kConv || layer.kind == LayerKind::kDense;
   if (weighted && layer.k < 1) return Fail(why, layer, "has no output channels");
+  // Pixels, taps and sums of one output are 32 bits, all else 64.
+  const double pixels = (layer.h + 2.0 * layer.pad) * (layer.w + 2.0 * layer.pad);
+  const double taps = window ? 1.0 * layer.r * layer.s : 1.0;
+  if (pixels > INT32_MAX || taps * layer.c > INT32_MAX || pixels * layer.n * layer.c > kMostMacs ||
+      pixels * layer.n * taps * (weighted ? 1.0 * layer.k * layer.c / layer.groups : layer.c) >
+          kMostMacs) {
+    return Fail(why, layer, "is too large to count");
+  }
   if (layer.kind == LayerKind::kShuffle && layer.c % layer.groups != 0) {
     return Fail(why, layer,
                 std::to_string(layer.groups) + " groups do not divide " + std::to_string(layer.c) +
@@ -201,6 +214,13 @@ bool MakeWork(const Layer& layer, const Config& config, Work* work, std::string*
   if (work->engine == Work::Engine::kArray) {
     work->filled_rows = work->rows;
     work->filled_cols = work->cols;
+  }
+  // With the lanes that pad.
+  const double vectors = static_cast<double>(work->batches) * static_cast<double>(work->copies) *
+                         work->filled_rows * work->filled_cols * work->out_units * work->in_units *
+                         work->pair_uops * (work->taps() + work->alu.taps());
+  if (vectors * static_cast<double>(config.macs_per_cycle()) > kMostMacs) {
+    return Fail(why, layer, "is too large to count");
   }
   return true;
 }

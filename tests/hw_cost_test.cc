@@ -391,6 +391,32 @@ TEST(Cost, SaysWhyNothingFits) {
   EXPECT_NE(why.find("groups do not divide"), std::string::npos) << why;
 }
 
+// Sizes that are each allowed, and together leave what can be counted.
+TEST(Cost, RefusesWhatCannotBeCounted) {
+  constexpr int kMost = 65535;
+  Layer conv = Conv(kMost, kMost, kMost, 3, 1);
+  Layer pool = Conv(kMost, 16, 16, 1, 1);
+  pool.kind = LayerKind::kGlobalAvgPool;
+  Layer window = Conv(kMost, 16, 16, kMost, 1);
+  window.kind = LayerKind::kMaxPool;
+  window.pad = 0;
+  Layer shuffle = Conv(kMost, 65534, 65534, 1, 1, 2);
+  shuffle.kind = LayerKind::kShuffle;
+  Layer lanes = Conv(kMost - 1, 1, 1, 3, 1);  // few products, many with the lanes that pad
+  lanes.n = 4096;
+  const CostModel model(Config(), DefaultCostTable());
+  for (const Layer& layer : {conv, pool, window, shuffle, lanes}) {
+    std::string why;
+    EXPECT_FALSE(model.Evaluate(layer, &why).has_value());
+    EXPECT_NE(why.find("too large to count"), std::string::npos) << why;
+  }
+  std::string why;
+  Layer stride = Conv(8, 8, 8, 3, 65536);
+  EXPECT_FALSE(model.Evaluate(stride, &why).has_value());
+  EXPECT_NE(why.find("have at most 65535"), std::string::npos) << why;
+  EXPECT_TRUE(model.Evaluate(Conv(512, 64, 64, 3, 1), &why).has_value()) << why;
+}
+
 // Known answers of the padding honesty: lanes that a shape cannot fill are still issued.
 TEST(Cost, PaddingLanesAreCounted) {
   const Layer layer = Conv(8, 16, 16, 1, 1);

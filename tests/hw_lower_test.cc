@@ -308,6 +308,16 @@ TEST(Lower, SaysWhatDoesNotFit) {
   layer.groups = 3;
   EXPECT_EQ(why(Config(), tiling, Isa::kExtended),
             "layer conv1: 3 groups do not divide 64 to 64 channels");
+  // More tiles than can be listed: told at once.
+  layer.groups = 1;
+  layer.w = 1;
+  layer.n = layer.h = 65535;
+  layer.c = layer.k = 16;
+  layer.r = layer.s = 1;
+  layer.pad = 0;
+  tiling.th = tiling.tw = 1;
+  EXPECT_NE(why(Config(), tiling, Isa::kExtended).find("instructions of a launch: need more"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -254,6 +254,10 @@ TEST(Systolic, RefusesWithAReason) {
   sparse.n = 65535;
   EXPECT_FALSE(model->Evaluate(sparse, &why));
   EXPECT_NE(why.find("too large"), std::string::npos) << why;
+  Layer shuffle = Other(LayerKind::kShuffle, 2, 2, 16);
+  shuffle.groups = 3;
+  EXPECT_FALSE(model->Evaluate(shuffle, &why));
+  EXPECT_NE(why.find("3 groups do not divide 16 channels"), std::string::npos) << why;
   Layer pool = Other(LayerKind::kGlobalAvgPool, 1000, 1000, 8);
   EXPECT_FALSE(model->Evaluate(pool, &why));
   EXPECT_NE(why.find("need 32000000 bytes of scratchpad, have 262144"), std::string::npos) << why;
