@@ -21,6 +21,11 @@ namespace rhnas::hw {
 
 inline constexpr uint32_t kLayerTableVersion = 1;
 
+// What an entry can be at most, far beyond any layer: sums over a network stay within 64 bits, and
+// finite.
+inline constexpr int64_t kMostTableCount = int64_t{1} << 50;  // cycles, bytes
+inline constexpr double kMostTablePj = 1e30;
+
 struct TableEntry {
   int64_t latency_cycles = 0;  // 0: the item fits no tiling on this configuration
   double energy_pj = 0;

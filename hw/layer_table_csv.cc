@@ -23,17 +23,16 @@ constexpr const char* kColumns[] = {"layer",     "configuration", "cycles",
 constexpr size_t kColumnCount = 6, kNeeded = 4;
 constexpr char kHeader[] = "layer,configuration,cycles,energy_pj,dram_bytes,tiling";
 constexpr char kNone[] = "none";
-constexpr int64_t kMostCycles = int64_t{1} << 60;
 
 bool WholeNumber(const std::string& text, int64_t* value) {
   if (text.empty() || text.size() > 19) return false;
   int64_t number = 0;
   for (const char digit : text) {
-    if (digit < '0' || digit > '9' || number > kMostCycles / 10) return false;
+    if (digit < '0' || digit > '9' || number > kMostTableCount / 10) return false;
     number = number * 10 + (digit - '0');
   }
   *value = number;
-  return true;
+  return number <= kMostTableCount;
 }
 
 class Reader {
@@ -159,17 +158,19 @@ class Reader {
     const std::string &cycles = Field(2), &energy = Field(3);
     if (cycles == kNone && energy == kNone) return true;
     if (!WholeNumber(cycles, &entry->latency_cycles) || entry->latency_cycles == 0) {
-      return Fail("cycles: found \"" + cycles + "\", expected a whole number above 0, or " + kNone +
+      return Fail("cycles: found \"" + cycles +
+                  "\", expected a whole number above 0 (at most 2^50), or " + kNone +
                   " for both cycles and energy_pj where the layer cannot run");
     }
     if (!ParseDouble(energy, &entry->energy_pj) || !std::isfinite(entry->energy_pj)) {
       return Fail("energy_pj: found \"" + energy + "\", expected a finite number");
     }
-    if (entry->energy_pj < 0) {
-      return Fail("energy_pj: found " + energy + ", expected a number of at least 0");
+    if (entry->energy_pj < 0 || entry->energy_pj > kMostTablePj) {
+      return Fail("energy_pj: found " + energy + ", expected a number of at least 0" +
+                  (entry->energy_pj < 0 ? "" : " and at most 1e30"));
     }
     if (column_[4] >= 0 && !WholeNumber(Field(4), &entry->dram_bytes)) {
-      return Fail("dram_bytes: found \"" + Field(4) + "\", expected a whole number");
+      return Fail("dram_bytes: found \"" + Field(4) + "\", expected a whole number (at most 2^50)");
     }
     return true;
   }
@@ -284,15 +285,17 @@ bool CheckLayerTable(const LayerTable& table, std::string* why) {
     if (!table.CheckRow(row, why)) return false;
     for (size_t item = 0; item < table.items(); ++item) {
       const TableEntry entry = table.At(row)[item];
-      if (entry.latency_cycles >= 0 && entry.energy_pj >= 0 && std::isfinite(entry.energy_pj) &&
-          entry.dram_bytes >= 0) {
+      if (entry.latency_cycles >= 0 && entry.latency_cycles <= kMostTableCount &&
+          entry.energy_pj >= 0 && entry.energy_pj <= kMostTablePj && entry.dram_bytes >= 0 &&
+          entry.dram_bytes <= kMostTableCount) {
         continue;
       }
       return fail("layer " + ChainText(head.items[item]) + " on configuration " +
                   configuration.name + ": found cycles " + std::to_string(entry.latency_cycles) +
                   ", energy_pj " +
                   (std::isfinite(entry.energy_pj) ? FormatShort(entry.energy_pj) : "not finite") +
-                  ", dram_bytes " + std::to_string(entry.dram_bytes) + ", expected none below 0");
+                  ", dram_bytes " + std::to_string(entry.dram_bytes) +
+                  ", expected none below 0, counts up to 2^50 and energies up to 1e30");
     }
   }
   return true;

@@ -120,7 +120,7 @@ Result<LayerTableWriter> LayerTableWriter::Create(const std::string& path, const
       same = theirs.compare(RowAt(ours, row), kRowBytes, ours, RowAt(ours, row), kRowBytes) == 0;
       if (sum == 0) continue;
       writer.done_[row] = ReadAt(writer.file_, entries.data(), entries.size(),
-                                 ours.size() + row * entries.size()) &&
+                                 ours.size() + uint64_t{row} * entries.size()) &&
                           RowSum(record, entries.data(), writer.items_) == sum;
     }
     if (!same) {
@@ -149,7 +149,7 @@ bool LayerTableWriter::Write(size_t row, const TableEntry* entries, std::string*
   unsigned char record[kRowBytes];
   std::vector<unsigned char> bytes;
   MakeRow(head_bytes_, row, entries, items_, record, &bytes);
-  if (!Put(head_bytes_.size() + row * bytes.size(), bytes.data(), bytes.size(), why) ||
+  if (!Put(head_bytes_.size() + uint64_t{row} * bytes.size(), bytes.data(), bytes.size(), why) ||
       !Put(RowAt(head_bytes_, row), record, kRowBytes, why)) {
     return false;
   }

@@ -226,6 +226,13 @@ Result<CostTable> ParseCostTable(const std::string& csv, const std::string& path
     if (!ParseDouble(fields[1], &row.value)) {
       return Error{at + row.name + ": found \"" + fields[1] + "\", expected a finite number"};
     }
+    // Far beyond any node: sums and products over a network stay finite.
+    constexpr double kMostValue = 1e12, kLeastMhz = 1e-3;
+    if (row.value > kMostValue ||
+        (row.name == "clock_mhz" && row.value > 0 && row.value < kLeastMhz)) {
+      return Error{at + row.name + ": found " + fields[1] + ", expected a number " +
+                   (row.value > kMostValue ? "of at most 1e12" : "of at least 0.001")};
+    }
     const bool zero_allowed = row.name != "clock_mhz";
     if (row.value < 0 || (row.value == 0 && !zero_allowed)) {
       return Error{at + row.name + ": found " + fields[1] + ", expected a number " +

@@ -120,11 +120,13 @@ TEST_F(LayerTableCsv, OneLineForEachMistake) {
       {Table(2, conv + at + "0,1"), ":2:", "above 0"},
       {Table(2, conv + at + "1.5,1"), ":2:", "whole number"},
       {Table(2, conv + at + "99999999999999999999,1"), ":2:", "whole number"},
+      {Table(2, conv + at + "1125899906842625,1"), ":2:", "at most 2^50"},
       {Table(2, conv + at + "none,1"), ":2:", "none for both"},
       {Table(2, conv + at + "100,-1"), ":2:", "at least 0"},
       {Table(2, conv + at + "100,nan"), ":2:", "finite"},
       {Table(2, conv + at + "100,inf"), ":2:", "finite"},
       {Table(2, conv + at + "100,1e999"), ":2:", "finite"},
+      {Table(2, conv + at + "100,1e31"), ":2:", "at most 1e30"},
       {Table(2, conv + at + "100,"), ":2:", "found \"\""},
       {Table(4), ":4:",
        "misses 1 of 4 entries, the first is layer " + std::string(kAdd) + " on configuration " +
@@ -175,6 +177,8 @@ TEST_F(LayerTableCsv, WrongEntriesOfABinaryTableAreNamed) {
   ASSERT_TRUE(check(entries, &why)) << why;
   for (const TableEntry& wrong :
        {TableEntry{-1, 1, 1, 0}, TableEntry{5, -1, 1, 0}, TableEntry{5, 1, -1, 0},
+        TableEntry{kMostTableCount + 1, 1, 1, 0}, TableEntry{5, 1, kMostTableCount + 1, 0},
+        TableEntry{5, 2 * kMostTablePj, 1, 0},
         TableEntry{5, std::numeric_limits<double>::quiet_NaN(), 1, 0},
         TableEntry{5, std::numeric_limits<double>::infinity(), 1, 0}}) {
     std::vector<TableEntry> some = entries;

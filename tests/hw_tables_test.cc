@@ -49,6 +49,10 @@ TEST(Tables, ErrorsNamePathAndLine) {
             "t.csv:3: row \"mac_pj\" appears twice (first in line 2)");
   EXPECT_EQ(ErrorOf(With("clock_mhz,100", "clock_mhz,0")),
             "t.csv:14: clock_mhz: found 0, expected a number above 0");
+  EXPECT_EQ(ErrorOf(With("mac_pj,0.3", "mac_pj,1e300")),
+            "t.csv:2: mac_pj: found 1e300, expected a number of at most 1e12");
+  EXPECT_EQ(ErrorOf(With("clock_mhz,100", "clock_mhz,1e-300")),
+            "t.csv:14: clock_mhz: found 1e-300, expected a number of at least 0.001");
   EXPECT_NE(ErrorOf(With("mac_pj,0.3", "# mac_pj,0.3")).find("missing row: mac_pj"),
             std::string::npos);
   EXPECT_NE(ErrorOf(With("mac_pj,0.3,pJ", "mac_pj,0.3")).find("t.csv:2: found 5 fields"),
@@ -169,7 +173,8 @@ TEST(Tables, NodesBetweenAndBeyondTheSweep) {
   EXPECT_NEAR(at16.SramAreaUm2(1 << 20) / (1024 * 794.0), 0.19 / 0.252, 0.001);
   EXPECT_NEAR(at16.SramReadPjPerByte(1 << 20) / 1.600, EnergyFactor(22, 16), 0.001);
   // 65 nm lop is derived and says so.
-  const TableRow* derived = At(65, Process::kLop).Find("sram_8kb_read_pj_per_byte");
+  const CostTable at65 = At(65, Process::kLop);
+  const TableRow* derived = at65.Find("sram_8kb_read_pj_per_byte");
   EXPECT_NEAR(derived->value, 0.395 * 1.102 / 0.661, 0.001);
   EXPECT_NE(derived->source.find("derived: its 45 nm column"), std::string::npos);
   for (const int node : {15, 66, 0, -1}) {
