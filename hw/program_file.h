@@ -55,7 +55,7 @@ Result<ProgramFile> DecodeProgramFile(const std::string& bytes, const std::strin
 bool EncodeHex(const Program& program, std::string* instructions, std::string* uops,
                std::string* why);
 // The regions are as large as the instructions need; no tensors, no layers. `uops` may be empty:
-// such a program can be timed and listed, not executed.
+// such a program can be timed and listed, not executed. REQUIRES: valid configuration.
 Result<Program> DecodeHex(const std::string& instructions, const std::string& uops,
                           const Config& config, Isa isa, const std::string& path);
 

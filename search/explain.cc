@@ -19,6 +19,8 @@ constexpr char kRtl[] = "measured on the RTL of apache/tvm-vta @d4a15f6";
 
 // "1,234.500": three decimals are exact where a row has no more.
 std::string Decimal(double value) {
+  constexpr double kMostWhole = 9e15;  // beyond, no decimals are left, and soon no integer
+  if (!(value < kMostWhole)) return hw::FormatShort(value);
   const double whole = std::floor(value);
   const int64_t thousandths = std::llround((value - whole) * 1000);
   return Grouped(static_cast<int64_t>(whole) + thousandths / 1000) +
@@ -101,8 +103,9 @@ std::vector<UnitLine> UnitLines(const hw::Config& config) {
       load("LOAD biases", timing.load_acc),
       load("LOAD micro-ops", timing.load_uop),
       {"STORE",
-       cycles(timing.store_fixed) + " + 3 a burst + beats" +
-           (timing.out_row_shift >= 0 ? " + 1 a tensor row" : ""),
+       cycles(timing.store_fixed) + (timing.out_row_shift >= 0
+                                         ? " + 3 a burst + beats + 1 a tensor row"
+                                         : " + 4 a burst + beats"),
        memory},
       {"fetch",
        cycles(timing.fetch_period) + " for " + Grouped(timing.fetch_group) + " instructions",

@@ -78,17 +78,19 @@ Argument<LoadedProgram> Lowered(const ProgramRequest& request, const std::vector
   return {loaded, kExitOk};
 }
 
+Status CheckBuildable(const hw::Config& config) {
+  const hw::Verdict verdict = hw::Check(config);
+  if (verdict.ok) return Status::Ok();
+  return Status::Error("accelerator %s cannot be built: %s", hw::ShortName(config).c_str(),
+                       verdict.ToString().c_str());
+}
+
 Argument<LoadedProgram> FromLayer(const ProgramRequest& request) {
   const Argument<std::vector<hw::Layer>> layers = ResolveLayers(request.layer);
   if (!layers.value.ok()) return {layers.value.status(), layers.exit_code};
   const Argument<hw::Config> config = ResolveHardware(request.hw, 0);
   if (!config.value.ok()) return {config.value.status(), config.exit_code};
-  const hw::Verdict verdict = hw::Check(*config.value);
-  if (!verdict.ok) {
-    return {Status::Error("accelerator %s cannot be built: %s",
-                          hw::ShortName(*config.value).c_str(), verdict.ToString().c_str()),
-            kExitFailure};
-  }
+  if (Status status = CheckBuildable(*config.value); !status.ok()) return {status, kExitFailure};
   if (request.isa != "extended") {
     const Argument<LoadedProgram> stock =
         Lowered(request, *layers.value, *config.value, hw::Isa::kStock);
@@ -105,6 +107,7 @@ Argument<LoadedProgram> FromLayer(const ProgramRequest& request) {
 Argument<LoadedProgram> FromHex(const ProgramRequest& request, const std::string& text) {
   const Argument<hw::Config> config = ResolveHardware(request.hw, 0);
   if (!config.value.ok()) return {config.value.status(), config.exit_code};
+  if (Status status = CheckBuildable(*config.value); !status.ok()) return {status, kExitFailure};
   const Result<std::string> uops = engine::ReadFile(request.file + ".uops");
   const hw::Isa isa = request.isa == "extended" ? hw::Isa::kExtended : hw::Isa::kStock;
   const hw::Result<hw::Program> program =

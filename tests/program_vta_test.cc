@@ -98,6 +98,12 @@ TEST_F(Cli, BadProgramsAreOneLineAndWriteNothing) {
   std::ofstream(dir_ + "/flipped.vta", std::ios::binary) << flipped;
   std::ofstream(dir_ + "/bad.hex") << "0000000000000000 0000000000000007\n";
   std::ofstream(dir_ + "/finish.hex") << "0000000000000000 0000000000000003\n";
+  const Outcome cost = Run({"cost", "--layer", kConv, "--json"});
+  std::string unbuildable = cost.out.substr(cost.out.find("\"hw\": ") + 6);
+  unbuildable.resize(unbuildable.find('}') + 1);
+  const size_t size = unbuildable.find("\"LOG_ACC_BUFF_SIZE\": 17");
+  ASSERT_NE(size, std::string::npos) << cost.out;
+  std::ofstream(dir_ + "/bad.json") << unbuildable.replace(size + 21, 2, "0");
   struct Case {
     std::vector<std::string> words;
     int code;
@@ -119,6 +125,7 @@ TEST_F(Cli, BadProgramsAreOneLineAndWriteNothing) {
       {{"--run", "flipped.vta"}, 1, "the checksum does not match"},
       {{"--run", "bad.hex", "--time"}, 1, "bad.hex:1: illegal instruction: opcode 7"},
       {{"--run", "finish.hex", "--check"}, 1, "has no micro-ops"},
+      {{"--run", "finish.hex", "--hw", "bad.json"}, 1, "cannot be built"},
       {{"--run", "none.vta"}, 1, "none.vta"},
   };
   for (const Case& c : cases) {
