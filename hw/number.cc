@@ -50,7 +50,8 @@ std::string FormatShort(double value) {
 double RoundDigits(double value, int digits) {
   if (value == 0 || !std::isfinite(value)) return value;
   const int places = digits - 1 - static_cast<int>(std::floor(std::log10(std::abs(value))));
-  // Division by a power of ten rounds to the decimal itself; multiplication by its inverse does not.
+  // Division by a power of ten rounds to the decimal itself; multiplication by its inverse does
+  // not.
   const double power = std::pow(10.0, std::abs(places));
   return places >= 0 ? std::round(value * power) / power : std::round(value / power) * power;
 }

@@ -349,8 +349,8 @@ TEST(Simulate, SaysWhyItCannotFinish) {
 }
 
 // 56 x 56 x 64 to 64 channels, 3 x 3, one pixel and one block of channels a tile, no second
-// context: what TVM does with a convolution that it has no schedule for. Its tokens too: the loads of
-// a tile wait for its reset, which waits for the store of the tile before.
+// context: what TVM does with a convolution that it has no schedule for. Its tokens too: the loads
+// of a tile wait for its reset, which waits for the store of the tile before.
 std::vector<Instruction> UntunedC2() {
   constexpr int kSize = 56, kBlocks = 4;
   std::vector<Instruction> program = {Memory(Opcode::kLoad, MemoryId::kUop, 1, 32)};

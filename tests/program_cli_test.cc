@@ -11,7 +11,8 @@ TEST_F(Cli, HelpOfEveryCommand) {
   EXPECT_EQ(all.code, 0);
   EXPECT_NE(all.out.find("Exit codes"), std::string::npos);
   EXPECT_EQ(Run({"--help"}).out, all.out);
-  for (const char* command : {"search", "cost", "program", "space", "table", "train", "version", "help"}) {
+  for (const char* command :
+       {"search", "cost", "program", "space", "table", "train", "version", "help"}) {
     EXPECT_NE(all.out.find(command), std::string::npos);
     const Outcome page = Run({"help", command});
     EXPECT_EQ(page.code, 0);
