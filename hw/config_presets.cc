@@ -111,6 +111,36 @@ ReadOutcome ReadFile(const std::string& path, std::string* text) {
   return text->size() > kMaxFileBytes ? ReadOutcome::kTooLong : ReadOutcome::kRead;
 }
 
+// "1x16x64_15_16_15_17_64", what ShortName says: the rest as the default has it, tag bits as in the
+// spaces.
+bool FromShortName(const std::string& name, Config* config) {
+  constexpr int kTagBits = 21;
+  int n[8];
+  int length = -1;
+  if (std::sscanf(name.c_str(), "%6dx%6dx%6d_%6d_%6d_%6d_%6d_%6d%n", n, n + 1, n + 2, n + 3, n + 4,
+                  n + 5, n + 6, n + 7, &length) != 8 ||
+      length != static_cast<int>(name.size())) {
+    return false;
+  }
+  int* const logs[] = {&config->log_batch, &config->log_block_in, &config->log_block_out};
+  for (int i = 0; i < 3; ++i) {
+    if (n[i] < 1 || n[i] > 4096) return false;
+    *logs[i] = 0;
+    while ((1 << *logs[i]) < n[i]) ++*logs[i];
+  }
+  config->log_uop_buff = n[3];
+  config->log_inp_buff = n[4];
+  config->log_wgt_buff = n[5];
+  config->log_acc_buff = n[6];
+  config->bus_bits = config->dpi_data_bits = n[7];
+  config->vme_tag_bits = kTagBits;
+  for (const int log : {n[3], n[4], n[5], n[6]}) {
+    if (log < 0 || log > 30) return false;
+  }
+  // Written as ShortName writes it: powers of two, no signs, no leading zeros.
+  return n[7] >= 8 && n[7] <= 4096 && ShortName(*config) == name;
+}
+
 }  // namespace
 
 std::vector<std::string> PresetNames() {
@@ -125,6 +155,8 @@ Result<Config> FindConfig(const std::string& name_or_path) {
     if (name_or_path == preset.name) return FromPreset(preset);
   }
   if (name_or_path == kMeasuredRtl) return MeasuredRtl();
+  Config named;
+  if (FromShortName(name_or_path, &named)) return named;
   std::string text;
   switch (ReadFile(name_or_path, &text)) {
     case ReadOutcome::kRead:

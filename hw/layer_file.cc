@@ -245,7 +245,8 @@ Result<LayerFile> ParseLayerFile(const std::string& text, const std::string& pat
   int where[kColumns];
   size_t columns = 0;
   int line_number = 0;
-  for (size_t begin = 0; begin < text.size();) {
+  constexpr char kByteOrderMark[] = "\xEF\xBB\xBF";  // spreadsheets write one
+  for (size_t begin = text.compare(0, 3, kByteOrderMark) == 0 ? 3 : 0; begin < text.size();) {
     size_t end = text.find('\n', begin);
     if (end == std::string::npos) end = text.size();
     const std::string line = text.substr(begin, end - begin);

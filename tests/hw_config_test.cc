@@ -107,5 +107,18 @@ TEST(Config, UnknownNameSuggestsTheNearest) {
   EXPECT_NE(folder.error().find("cannot be read"), std::string::npos) << folder.error();
 }
 
+TEST(Config, PrintedNamesAreFound) {
+  const Result<Config> config = FindConfig("1x16x64_15_16_15_17_64");
+  ASSERT_TRUE(config.ok()) << config.error();
+  EXPECT_EQ(ShortName(*config), "1x16x64_15_16_15_17_64");
+  EXPECT_EQ(config->log_block_out, 6);
+  EXPECT_EQ(config->bus_bits, 64);
+  for (const char* name :
+       {"1x17x16_15_15_18_17_64", "1x16x16_15_15_18_17", "1x16x16_15_15_18_17_64x",
+        "01x16x16_15_15_18_17_64", "1x16x16_15_15_18_99_64"}) {
+    EXPECT_FALSE(FindConfig(name).ok()) << name;
+  }
+}
+
 }  // namespace
 }  // namespace rhnas::hw
