@@ -77,13 +77,19 @@ class Builder {
           int64_t resident = 0;
           if (s_.resident_level == 0 && b == 0 && c == 0) resident = outer;
           if (s_.resident_level == 1 && c == 0) resident = middle;
-          all.load += resident * group.resident_load;
-          all.read_beats += resident * group.resident_beats;
-          all.instructions += resident * group.resident_instructions;
+          all.load += resident * group.resident.load;
+          all.read_beats += resident * (group.resident.input_beats + group.resident.weight_beats);
+          all.instructions += resident * group.resident.instructions;
         }
       }
     }
-    all.compute += s_.uop_load;
+    s_.clear = 0;
+    if (work_.out_blocks < work_.out_split) {
+      const int64_t vectors = int64_t{tiling_.th} * tiling_.tw * tiling_.tco * work_.out_split;
+      s_.clear = timing_.Gemm(vectors) + timing_.AluImmediate(vectors);
+      all.instructions += 2 * s_.contexts();
+    }
+    all.compute += s_.uop_load + s_.contexts() * s_.clear;
     all.load += s_.constant_load;
     // Micro-op load, constant weights, no-ops that drain the tokens of stores and multiplies,
     // FINISH.
@@ -150,6 +156,11 @@ class Builder {
     return timing_.Beats(rows * kCycle, tensors * m_.wgt_bytes, m_.wgt_bytes);
   }
 
+  Ticks WeightBurst(int64_t tensors) const {
+    const int64_t all = int64_t{work_.in_units} * work_.pair_uops * work_.taps();
+    return timing_.Burst(tensors * m_.wgt_bytes, (tensors | all) * m_.wgt_bytes);
+  }
+
   // Loads of `units` input units for a tile of pixels.
   void InputLoad(const PixelTile& pixels, int64_t units, int64_t rows_of_units,
                  Phase* phase) const {
@@ -161,7 +172,7 @@ class Builder {
                           std::max(beats, timing_.DataTime(kCycle, bytes, work_.unit_bytes)) +
                           timing_.RequestWait(kCycle, bytes, work_.unit_bytes);
       phase->input_beats = rows_of_units * beats;
-      phase->input_burst = std::min(beats, timing_.burst);
+      phase->input_burst = timing_.Burst(bytes, (units | work_.in_units) * work_.unit_bytes);
     } else {
       phase->input_loads = units * rows_of_units;
       phase->input_load = pixels.input_load;
@@ -200,7 +211,7 @@ class Builder {
       const int64_t tensors = inputs * work_.pair_uops * work_.taps();
       phase->weight_beats = WeightBeats(outputs, tensors);
       phase->weight_load = WeightLoad(outputs, tensors, phase->weight_beats);
-      phase->weight_burst = std::min(phase->weight_beats / outputs, timing_.burst);
+      phase->weight_burst = WeightBurst(tensors);
       ++phase->instructions;
     } else {
       phase->weight_load = phase->weight_beats = phase->weight_burst = 0;
@@ -374,20 +385,19 @@ class Builder {
       MakeTile(which[1][0], which[1][1], which[1][2], &group->tile[1]);
       Add(SumOf(group->tile[1]), 1, &group->sum);
     }
-    group->resident_load = group->resident_beats = 0;
-    group->resident_instructions = 0;
+    Phase& resident = group->resident;
+    resident = Phase();
     if (tiling_.stationary == Stationary::kWeights) {
       const int64_t outputs = which[0][2] == 0 ? outputs_.size : outputs_.tail;
       const int64_t tensors = int64_t{work_.in_units} * work_.pair_uops * work_.taps();
-      group->resident_beats = WeightBeats(outputs, tensors);
-      group->resident_load = WeightLoad(outputs, tensors, group->resident_beats);
-      group->resident_instructions = 1;
+      resident.weight_beats = WeightBeats(outputs, tensors);
+      resident.load = resident.weight_load = WeightLoad(outputs, tensors, resident.weight_beats);
+      resident.weight_burst = WeightBurst(tensors);
+      resident.instructions = 1;
     } else if (tiling_.stationary == Stationary::kInputs) {
-      Phase phase;
-      InputLoad(pixels_.kind[which[0][0]][which[0][1]], work_.in_units, 1, &phase);
-      group->resident_load = phase.input_loads * phase.input_load;
-      group->resident_beats = phase.input_beats;
-      group->resident_instructions = phase.input_loads;
+      InputLoad(pixels_.kind[which[0][0]][which[0][1]], work_.in_units, 1, &resident);
+      resident.load = resident.input_loads * resident.input_load;
+      resident.instructions = resident.input_loads;
     }
   }
 

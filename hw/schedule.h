@@ -103,8 +103,7 @@ struct Group {
   TileCost tile[2];
   Totals sum;  // without the resident operand
   // The resident operand that goes with this group's position.
-  Ticks resident_load = 0, resident_beats = 0;
-  int64_t resident_instructions = 0;
+  Phase resident;
 };
 
 // One level of the loop nest: up to two runs of alike iterations.
@@ -132,6 +131,7 @@ struct Schedule {
   Ticks uop_load = 0;
   int64_t constant_tensors = 0;  // weights loaded once
   Ticks constant_load = 0;
+  Ticks clear = 0;     // of padding that no block of outputs covers, in each context's accumulators
   int64_t copies = 1;  // of all of it but the micro-ops and constants, one after the other
   Totals totals;
 

@@ -139,7 +139,7 @@ PixelTiles MakePixelTiles(const Machine& machine, const PixelCut& rows, const Pi
           aligned && std::min(bytes >> timing.bus_shift, timing.burst) >= timing.hidden_burst
               ? tile.input_beats
               : timing.DataTime(rows.valid[row], (bytes + kCycle / 2) / kCycle, in_alignment);
-      tile.input_burst = std::min(bytes >> timing.bus_shift, timing.burst);
+      tile.input_burst = timing.Burst((bytes + kCycle / 2) / kCycle, in_alignment);
       // One pad a cycle, in cycles without data; rows of padding above delay the first request.
       tile.input_load = std::max(timing.load_inp + rows.pad_before[row] + data,
                                  Cycles(3) + pads + tile.input_beats);

@@ -33,6 +33,12 @@ class Recurrence {
     const Ticks start = Arrive(1);
     c_ = start + s_.uop_load;
     done_ = s_.uop_load;
+    if (s_.clear > 0) {
+      const Ticks clear = s_.contexts() * s_.clear;
+      c_ += clear;
+      done_ += clear;
+      fetched_ += 2 * s_.contexts();
+    }
     // Micro-ops are asked for first: the first data of the load unit come after theirs.
     l_ = start + std::max(kCycle, s_.uop_load - timing_.load_uop);
     if (s_.constant_load > 0) {
@@ -105,8 +111,9 @@ class Recurrence {
   }
 
   void Shift(Ticks by, int64_t instructions, Ticks done) {
-    for (Ticks* t : {&c_, &l_, &s_clock_, &loaded_[0], &loaded_[1], &stored_[0], &stored_[1],
-                     &used_[0], &used_[1], &begun_[0], &begun_[1]}) {
+    for (Ticks* t :
+         {&c_, &l_, &s_clock_, &loaded_[0], &loaded_[1], &stored_[0], &stored_[1], &used_[0],
+          &used_[1], &begun_[0], &begun_[1], &begun_[kResident], &loaded_[kResident]}) {
       *t += by;
     }
     fetched_ += instructions;
@@ -137,8 +144,11 @@ class Recurrence {
 
   void LoadResident(const Group& group) {
     if (s_.resident_waits) l_ = std::max({l_, used_[0], used_[1]});
-    l_ += group.resident_load;
-    l_ = std::max(l_, Arrive(group.resident_instructions));
+    begun_[kResident] = l_;
+    phase_[kResident] = &group.resident;
+    l_ += group.resident.load;
+    l_ = std::max(l_, Arrive(group.resident.instructions));
+    loaded_[kResident] = l_;
     // Both contexts wait for it even where their own phases load nothing.
     loaded_[0] = std::max(loaded_[0], l_);
     loaded_[1] = std::max(loaded_[1], l_);
@@ -160,8 +170,15 @@ class Recurrence {
     const Ticks unrequested = beats - timing_.in_flight;
     if (unrequested > 0) return std::max<Ticks>(0, l_ + unrequested - now - beats);
     Ticks wait = 0;
-    const int first = begun_[1] < begun_[0] ? 1 : 0;
-    for (const int c : {first, 1 - first}) {
+    int order[kLoads] = {0, 1, kResident};
+    if (begun_[1] < begun_[0]) std::swap(order[0], order[1]);
+    if (phase_[kResident] != nullptr) {
+      for (int i = kResident; i > 0 && begun_[order[i]] < begun_[order[i - 1]]; --i) {
+        std::swap(order[i], order[i - 1]);
+      }
+    }
+    for (int i = 0; i < kLoads; ++i) {
+      const int c = order[i];
       if (phase_[c] == nullptr) continue;
       const Phase& phase = *phase_[c];
       const Ticks end = begun_[c] + phase.load;
@@ -183,12 +200,12 @@ class Recurrence {
         const Ticks ahead = began + (asked * burst >> kCycleShift) - now;
         // It gets in between, burst by burst, until 16 requests are out, and pushes the rest of
         // that load back. What it has not asked for by then comes after the load.
-        const Ticks most = std::max<Ticks>(0, (kManyRequests - asked) / 2) >> kCycleShift;
+        const Ticks most = std::max<Ticks>(0, (kManyRequests - asked + kCycle) / 2) >> kCycleShift;
         const Ticks between = std::min(beats, most * timing_.burst);
         const bool crowded = all > (kManyRequests * burst >> kCycleShift);
         if (most > 0 && ahead < all && (between == beats || !crowded)) {
           wait = std::max<Ticks>(0, ahead);
-          const Ticks others = beats > timing_.burst ? beats / timing_.burst * burst : 0;
+          const Ticks others = beats > timing_.burst ? (beats - 1) / timing_.burst * burst : 0;
           wait = std::min(all, wait + others);
           late = beats;
         } else {
@@ -198,16 +215,22 @@ class Recurrence {
       }
       if (late == 0) late = now + wait + beats - next;
       if (late <= 0) break;
-      if (next == begun_[c]) begun_[c] += late;
+      begun_[c] += late;
       loaded_[c] += late;
-      const int other = 1 - c;
-      if (c == first && phase_[other] != nullptr && begun_[other] >= begun_[c]) {
-        const Ticks push = std::max<Ticks>(0, loaded_[c] - begun_[other]);
+      // Those that come after it start when it has ended.
+      Ticks end_before = end + late;
+      l_ = std::max(l_, loaded_[c]);
+      for (int j = i + 1; j < kLoads; ++j) {
+        const int other = order[j];
+        if (phase_[other] == nullptr || begun_[other] < begun_[c]) continue;
+        const Ticks push = std::max<Ticks>(0, end_before - begun_[other]);
         begun_[other] += push;
         loaded_[other] += push;
-        l_ += push;
-      } else {
-        l_ += late;
+        end_before = begun_[other] + phase_[other]->load;
+        l_ = std::max(l_, loaded_[other]);
+      }
+      if (phase_[kResident] != nullptr) {
+        for (int j = 0; j < 2; ++j) loaded_[j] = std::max(loaded_[j], loaded_[kResident]);
       }
       break;
     }
@@ -379,8 +402,11 @@ class Recurrence {
   bool nop_ = false;      // before the next resets
   int64_t ahead_ = 0;     // instructions of loads that have begun before their group
   // Per context: loads done, last multiply done, last store done, its last load phase.
-  Ticks loaded_[2] = {0, 0}, used_[2] = {0, 0}, stored_[2] = {0, 0}, begun_[2] = {0, 0};
-  const Phase* phase_[2] = {nullptr, nullptr};
+  Ticks used_[2] = {0, 0}, stored_[2] = {0, 0};
+  // The resident operand's load beside them.
+  static constexpr int kResident = 2, kLoads = 3;
+  Ticks loaded_[kLoads] = {0, 0, 0}, begun_[kLoads] = {0, 0, 0};
+  const Phase* phase_[kLoads] = {nullptr, nullptr, nullptr};
 };
 
 }  // namespace

@@ -64,6 +64,10 @@ Timing::Timing(const Config& config, MemoryModel memory) {
   fetch_first = Cycles(2 + answer + dispatch);  // launch is seen in cycle 0
   burst = Cycles(burst_beats);
   in_flight = Cycles(kOutstandingReads * burst_beats);
+  const bool queued = memory == MemoryModel::kQueued;
+  fast_burst = Cycles(queued ? 1 : 2);
+  const int64_t asked = queued ? (latency + 1) / 2 + 1 : kOutstandingReads;
+  first_bursts = Cycles(std::min(asked, kOutstandingReads));
   MeasureBursts(config, memory);
 }
 
@@ -87,12 +91,12 @@ Ticks Timing::DataTime(Ticks rows, int64_t bytes, int64_t alignment) const {
           ? std::max(length, burst_cost[1])  // what 16 requests in flight let through
           : burst_cost[whole] +
                 (burst_cost[next] - burst_cost[whole]) * (length - whole * kCycle) / kCycle;
-  const Ticks fast = std::max(length, Cycles(2));
+  const Ticks fast = std::max(length, fast_burst);
   const Ticks bursts = rows * a_row / kCycle;
-  // The first 16 requests wait for nothing.
-  const Ticks rounds = std::max<Ticks>(0, bursts - 1) / Cycles(kOutstandingReads);
-  const Ticks rest = bursts - rounds * Cycles(kOutstandingReads);
-  return rounds * kOutstandingReads * std::max(steady, fast) + rest * fast / kCycle;
+  const Ticks round = length < Cycles(2) ? first_bursts : Cycles(kOutstandingReads);
+  const Ticks rounds = std::max<Ticks>(0, bursts - 1) / round;
+  const Ticks rest = bursts - rounds * round;
+  return (rounds * round * std::max(steady, fast) + rest * fast) / kCycle;
 }
 
 void Timing::MeasureBursts(const Config& config, MemoryModel memory) {

@@ -41,6 +41,10 @@ struct Timing {
   Ticks Beats(Ticks rows, int64_t bytes, int64_t alignment) const {
     return rows * Words(bytes, alignment, bus_shift) / kCycle;
   }
+  // Of one request of such a row, on average: bursts end at multiples of their length.
+  Ticks Burst(int64_t bytes, int64_t alignment) const {
+    return Words(bytes, alignment, bus_shift) * kCycle / Words(bytes, alignment, read_burst_shift);
+  }
   // What a load waits beyond its first request: nothing, but with the original load unit (of before
   // the pipelined memory engine) the latency once more for every further burst.
   Ticks RequestWait(Ticks rows, int64_t bytes, int64_t alignment) const;
@@ -55,7 +59,9 @@ struct Timing {
     return store_fixed + rows * (kPerBurst * bursts + beats + bubbles);
   }
   // From the first data of a load to its last: more than its beats where rows have few, since a
-  // client asks every other cycle, and no more than 16 requests wait for the memory's latency.
+  // client asks every other cycle, and no more than 16 requests wait for the memory's latency. A
+  // queue's requests gather while the first waits, and are served without gaps until it is empty;
+  // nobody asks in the cycle of a last beat, so nobody does while bursts of one beat come.
   Ticks DataTime(Ticks rows, int64_t bytes, int64_t alignment) const;
   // The first cycle in which instruction `index` of a program of `count` can start: fetched with
   // its group, then dispatched, one a cycle.
@@ -87,6 +93,8 @@ struct Timing {
   Ticks burst_cost[kShortBursts + 1];  // of one in a row of bursts of that many beats
   Ticks short_bursts;                  // from here on the beats alone
   Ticks hidden_burst;                  // bursts this long hide their own wait
+  Ticks fast_burst;                    // the least a burst takes before the first pause
+  Ticks first_bursts;                  // bursts of one beat before it
 
  private:
   void MeasureBursts(const Config& config, MemoryModel memory);
