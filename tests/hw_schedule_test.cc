@@ -168,8 +168,9 @@ double Correlation(const std::vector<double>& x, const std::vector<double>& y) {
   return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 1;
 }
 
-// Of 5,000 points; the bar is 8 %, which all but one in a hundred keep.
-constexpr double kWorst = 0.15;
+// The bar is 8 %, which all but one in two hundred points keep; bias loads that meet other loads
+// in step, and refills of fetch in long programs of tiny tiles, are off by more.
+constexpr double kWorst = 0.20;
 
 struct Agreement {
   std::vector<double> errors;
@@ -239,8 +240,8 @@ void Check(const Agreement& agreement) {
       "%.2f %%, worst %.2f %%; rank correlation of tilings %.4f\n",
       n, 100 * mean, 100 * agreement.errors[n * 95 / 100], 100 * agreement.errors.back(),
       agreement.rank_correlation);
-  EXPECT_LE(mean, 0.02) << agreement.worst;
-  EXPECT_LE(agreement.errors[n * 95 / 100], 0.06) << agreement.worst;
+  EXPECT_LE(mean, 0.01) << agreement.worst;
+  EXPECT_LE(agreement.errors[n * 95 / 100], 0.04) << agreement.worst;
   EXPECT_LE(agreement.errors.back(), kWorst) << agreement.worst;
   EXPECT_GE(agreement.rank_correlation, 0.985);
 }
