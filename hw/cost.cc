@@ -61,7 +61,7 @@ LayerCost CostModel::Finish(const Machine& machine, const Tiling& tiling, const 
   cost.fetch_cycles =
       ToCycles(machine.timing.Arrival(totals.instructions - 1, totals.instructions));
   cost.macs = machine.work.useful_macs;
-  cost.activity = CountActivity(machine, tiling);
+  cost.activity = CountActivity(machine, tiling, schedule.uops);
   cost.dram_bytes = cost.activity.dram_bytes();
   cost.energy = EnergyOf(cost.activity, latency_cycles, prices_);
   cost.energy_pj = cost.energy.total_pj();
@@ -164,14 +164,16 @@ std::optional<LayerCost> CostModel::WithTiling(const Layer* layers, int count, c
   const Machine machine(work, config_, *timing_);
   const PixelCut rows = CutRows(work, tiling.th);
   const PixelCut cols = CutCols(work, tiling.tw);
-  if (!Fits(machine, tiling, Measure(machine, tiling, rows, cols), why)) {
+  const Footprint footprint = Measure(machine, tiling, rows, cols);
+  if (!Fits(machine, tiling, footprint, why)) {
     if (why != nullptr) {
       *why = "layer " + layer.name + " with tiling " + tiling.ToString() + ": " + *why;
     }
     return std::nullopt;
   }
   Schedule schedule;
-  BuildSchedule(machine, tiling, rows, cols, MakePixelTiles(machine, rows, cols), &schedule);
+  BuildSchedule(machine, tiling, rows, cols, MakePixelTiles(machine, rows, cols), footprint.uop,
+                &schedule);
   LayerCost cost = Finish(machine, tiling, schedule, LatencyCycles(machine, tiling, schedule));
   if (cost.activity.instructions > kMaxInstructions) {
     if (why != nullptr) {

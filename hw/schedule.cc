@@ -36,7 +36,7 @@ Level MakeLevel(Axis axis, const Cut& cut, int64_t repeat, bool paired) {
 class Builder {
  public:
   Builder(const Machine& machine, const Tiling& tiling, const PixelCut& rows, const PixelCut& cols,
-          const PixelTiles& pixels, Schedule* schedule)
+          const PixelTiles& pixels, int64_t uops, Schedule* schedule)
       : m_(machine),
         work_(machine.work),
         timing_(machine.timing),
@@ -47,13 +47,14 @@ class Builder {
         outputs_(CutInto(machine.work.out_units, tiling.tco)),
         steps_(CutInto(machine.work.in_units, tiling.tci)),
         epilogue_(machine.work),
-        s_(*schedule) {}
+        s_(*schedule) {
+    s_.uops = uops;
+  }
 
   void Run() {
     s_.steps = steps_.full - (work_.residual && steps_.tail == 0 ? 1 : 0);
     s_.has_last = work_.residual || steps_.tail > 0;
     s_.copies = work_.copies;
-    s_.uops = MicroOps(m_, tiling_, rows_, cols_);
     const int64_t uop_bytes = s_.uops * (m_.config.uop_bits() / 8);
     const Ticks uop_beats = (uop_bytes + timing_.bus_bytes - 1) >> timing_.bus_shift << kCycleShift;
     s_.uop_load = timing_.load_uop +
@@ -445,7 +446,14 @@ Epilogue::Epilogue(const Work& work) {
 
 void BuildSchedule(const Machine& machine, const Tiling& tiling, const PixelCut& rows,
                    const PixelCut& cols, const PixelTiles& pixels, Schedule* schedule) {
-  Builder(machine, tiling, rows, cols, pixels, schedule).Run();
+  BuildSchedule(machine, tiling, rows, cols, pixels, MicroOps(machine, tiling, rows, cols),
+                schedule);
+}
+
+void BuildSchedule(const Machine& machine, const Tiling& tiling, const PixelCut& rows,
+                   const PixelCut& cols, const PixelTiles& pixels, int64_t uops,
+                   Schedule* schedule) {
+  Builder(machine, tiling, rows, cols, pixels, uops, schedule).Run();
 }
 
 }  // namespace rhnas::hw

@@ -182,6 +182,10 @@ PixelTiles MakePixelTiles(const Machine& machine, const PixelCut& rows, const Pi
 // REQUIRES: it fits.
 void BuildSchedule(const Machine& machine, const Tiling& tiling, const PixelCut& rows,
                    const PixelCut& cols, const PixelTiles& pixels, Schedule* schedule);
+// The same where the micro-ops are counted already (Footprint).
+void BuildSchedule(const Machine& machine, const Tiling& tiling, const PixelCut& rows,
+                   const PixelCut& cols, const PixelTiles& pixels, int64_t uops,
+                   Schedule* schedule);
 
 // No schedule is faster than its busiest unit, its bus or its fetch.
 Ticks LowerBound(const Machine& machine, const Tiling& tiling, const Schedule& schedule);

@@ -123,6 +123,12 @@ void CountSumOfAll(const Work& work, const TileLayout& layout, int64_t images, i
 }  // namespace
 
 Activity CountActivity(const Machine& machine, const Tiling& tiling) {
+  const int64_t uops =
+      MicroOps(machine, tiling, CutRows(machine.work, tiling.th), CutCols(machine.work, tiling.tw));
+  return CountActivity(machine, tiling, uops);
+}
+
+Activity CountActivity(const Machine& machine, const Tiling& tiling, int64_t uops) {
   const Work& work = machine.work;
   const Config& config = machine.config;
   const TileLayout layout(work, tiling);
@@ -207,8 +213,6 @@ Activity CountActivity(const Machine& machine, const Tiling& tiling) {
 
   const int64_t stores = plane ? tiles : unit_tiles;
   const int64_t stored = pixels * work.out_units * work.out_split;
-  const int64_t uops =
-      MicroOps(machine, tiling, CutRows(work, layout.th), CutCols(work, layout.tw));
 
   const int64_t inp_bytes = config.inp_elem_bits() / 8, out_bytes = config.out_elem_bits() / 8;
   const int64_t uop_bytes = config.uop_bits() / 8;

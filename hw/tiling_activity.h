@@ -10,5 +10,7 @@ namespace rhnas::hw {
 
 // REQUIRES: it fits.
 Activity CountActivity(const Machine& machine, const Tiling& tiling);
+// The same where the micro-ops are counted already.
+Activity CountActivity(const Machine& machine, const Tiling& tiling, int64_t uops);
 
 }  // namespace rhnas::hw
