@@ -145,7 +145,8 @@ class Recurrence {
   void LoadResident(const Group& group) {
     if (s_.resident_waits) l_ = std::max({l_, used_[0], used_[1]});
     begun_[kResident] = l_;
-    // Bias loads meet resident inputs; weights move too seldom to be looked at.
+    // Bias loads meet resident inputs. Not resident weights: with them a larger micro-op
+    // scratchpad, which may load more micro-ops for the same tiling, could cost cycles.
     if (s_.resident_level != 0) phase_[kResident] = &group.resident;
     l_ += group.resident.load;
     l_ = std::max(l_, Arrive(group.resident.instructions));
