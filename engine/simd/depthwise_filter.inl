@@ -88,7 +88,8 @@ RHNAS_INLINE bool MiddleInside(int low, int high) {
 template <int kTaps, int kStride, int kRows, bool kPartial>
 RHNAS_NOINLINE static void DepthwiseFilterRows(const DepthwiseFilterArgs& args, int first,
                                                int channel, Fetch& fetch) {
-  const int64_t lanes = args.channels - channel;
+  const int64_t missing = args.channels - channel;
+  const int64_t lanes = missing < kLanes ? missing : kLanes;
   const int rows = args.taps - first < kRows ? args.taps - first : kRows;
   Vec acc[kRows][kTaps];
   float* const df = args.df + first * args.df_row + channel;
