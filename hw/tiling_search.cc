@@ -1,4 +1,4 @@
-// Exact minimum over the grid, found by bounds: a closed form that no schedule of a tiling can beat
+// Minimum over the grid, found by bounds: a closed form that no schedule of a tiling can beat
 // is computed for each pixel tile first (all output and input sizes at their best), and pixel tiles
 // are opened by growing bound. Their tilings have tighter bounds of their own, stalls between units
 // included; the most promising of each pixel tile is timed at once, so that a good answer is known
