@@ -84,36 +84,69 @@ Status CheckOptions(const AgentOptions& o) {
   return Status::Ok();
 }
 
+template <class T>
+engine::Result<std::unique_ptr<Agent>> Make(const AgentOptions& options,
+                                            const Environment& environment,
+                                            engine::ThreadPool& pool) {
+  return std::unique_ptr<Agent>(std::make_unique<T>(options, environment, pool));
+}
+
+engine::Result<std::unique_ptr<Agent>> MakeRandom(const AgentOptions& options,
+                                                  const Environment& /*environment*/,
+                                                  engine::ThreadPool& /*pool*/) {
+  return std::unique_ptr<Agent>(std::make_unique<RandomSearch>(options));
+}
+
+engine::Result<std::unique_ptr<Agent>> MakeQLearning(const AgentOptions& options,
+                                                     const Environment& environment,
+                                                     engine::ThreadPool& /*pool*/) {
+  if (QLearning::Entries(environment) > QLearning::kMaxEntries) {
+    return Status::Error(
+        "agent qlearning keeps a table of at most %lld entries and this problem has more; use "
+        "reinforce or a2c",
+        static_cast<long long>(QLearning::kMaxEntries));
+  }
+  return std::unique_ptr<Agent>(std::make_unique<QLearning>(options, environment));
+}
+
+// Every agent, in the order of the help. A new one is a row.
+struct AgentRow {
+  AgentInfo info;
+  engine::Result<std::unique_ptr<Agent>> (*make)(const AgentOptions&, const Environment&,
+                                                 engine::ThreadPool&);
+};
+const AgentRow kAgents[] = {
+    {{"reinforce", "batches of REINFORCE, rank scores, memory of the best", AgentKind::kLearning},
+     Make<Reinforce>},
+    {{"a2c", "advantage actor-critic with GAE", AgentKind::kLearning}, Make<ActorCritic>},
+    {{"qlearning", "tabular Q-learning", AgentKind::kTabular}, MakeQLearning},
+    {{"random", "uniform among what is allowed", AgentKind::kBlackBox}, MakeRandom},
+};
+
 }  // namespace
 
-std::vector<std::string> AgentNames() { return {"reinforce", "a2c", "qlearning", "random"}; }
+std::vector<AgentInfo> Agents() {
+  std::vector<AgentInfo> infos;
+  for (const AgentRow& row : kAgents) infos.push_back(row.info);
+  return infos;
+}
+
+std::vector<std::string> AgentNames() {
+  std::vector<std::string> names;
+  for (const AgentRow& row : kAgents) names.push_back(row.info.name);
+  return names;
+}
 
 engine::Result<std::unique_ptr<Agent>> MakeAgent(const AgentOptions& options,
                                                  const Environment& environment,
                                                  engine::ThreadPool& pool) {
-  const std::vector<std::string> names = AgentNames();
-  if (std::find(names.begin(), names.end(), options.name) == names.end()) {
-    return UnknownAgent(options.name);
+  for (const AgentRow& row : kAgents) {
+    if (options.name != row.info.name) continue;
+    const Status checked = CheckOptions(options);
+    if (!checked.ok()) return checked;
+    return row.make(options, environment, pool);
   }
-  const Status checked = CheckOptions(options);
-  if (!checked.ok()) return checked;
-  std::unique_ptr<Agent> agent;
-  if (options.name == "reinforce") {
-    agent = std::make_unique<Reinforce>(options, environment, pool);
-  } else if (options.name == "a2c") {
-    agent = std::make_unique<ActorCritic>(options, environment, pool);
-  } else if (options.name == "random") {
-    agent = std::make_unique<RandomSearch>(options);
-  } else {
-    if (QLearning::Entries(environment) > QLearning::kMaxEntries) {
-      return Status::Error(
-          "agent qlearning keeps a table of at most %lld entries and this problem has more; use "
-          "reinforce or a2c",
-          static_cast<long long>(QLearning::kMaxEntries));
-    }
-    agent = std::make_unique<QLearning>(options, environment);
-  }
-  return agent;
+  return UnknownAgent(options.name);
 }
 
 }  // namespace rhnas::rl

@@ -69,6 +69,7 @@ struct AgentOptions {
   float q_step = 0.1f;   // qlearning: step towards the target
   float epsilon = 0.1f;  // qlearning: anneals to epsilon_final over anneal_steps
   float epsilon_final = 0.1f;
+  int64_t budget = 0;  // evaluations that the whole search may take, for schedules; 0: not known
   uint64_t seed = 1;
 };
 // Errors: unknown name (lists the agents, suggests the nearest), an option out of its range, a
@@ -76,6 +77,19 @@ struct AgentOptions {
 engine::Result<std::unique_ptr<Agent>> MakeAgent(const AgentOptions& options,
                                                  const Environment& environment,
                                                  engine::ThreadPool& pool);
+
+enum class AgentKind {
+  kTabular,   // a table of states or of choices: small problems
+  kLearning,  // a policy that is trained by its gradient
+  kBlackBox,  // a rival that searches points of a one-step problem
+  kRelaxed,   // a rival that follows a gradient through relaxed choices of a one-step problem
+};
+struct AgentInfo {
+  const char* name;
+  const char* summary;  // one line
+  AgentKind kind;
+};
+std::vector<AgentInfo> Agents();
 std::vector<std::string> AgentNames();
 
 }  // namespace rhnas::rl

@@ -16,6 +16,8 @@ struct StepResult {
   double reward = 0;       // always finite
   bool terminal = false;   // the episode ended: no value beyond
   bool truncated = false;  // cut off by a time limit: the value of the next state still counts
+  // False: what was proposed cannot be built. The reward is then a penalty below every valid one.
+  bool valid = true;
 };
 
 class Environment {
@@ -35,7 +37,22 @@ class Environment {
   // when all are allowed (the mask is then untouched). Every head keeps at least one allowed
   // action.
   virtual bool Mask(uint8_t* /*mask*/) const { return false; }
+  // The same with the knowledge of the choices action[0, head): action_sizes()[head] bytes, a
+  // choice is allowed when some allowed action begins so. Returns false when this environment has
+  // no such masks. REQUIRES: action[0, head) are choices that it allowed.
+  virtual bool MaskHead(int /*head*/, const int* /*action*/, uint8_t* /*mask*/) const {
+    return false;
+  }
+  // Whether the rules allow an action, as far as the agent is to know: asked without acting, free
+  // of charge. An agent draws again while this says no (rl/resample.h).
+  virtual bool Admissible(const int* /*action*/) const { return true; }
   virtual StepResult Act(const int* action, engine::Rng& rng) = 0;
+
+  // What is measured of a valid design beside its reward (search: natural logarithms of latency,
+  // energy and area relative to the reference), for agents that model it: how many numbers, and
+  // those of the last Act that was valid.
+  virtual int metrics() const { return 0; }
+  virtual void Metrics(double* /*values*/) const {}
 };
 
 }  // namespace rhnas::rl
