@@ -32,6 +32,10 @@ class Agent {
   virtual RoundStats Round(Environment& environment, int64_t max_steps, engine::Rng& rng) = 0;
   // The action the agent now thinks best for the environment's current observation.
   virtual std::vector<int> Greedy(const Environment& environment) = 0;
+  // What the agent's model alone would build, whether or not it can be built and whatever was found
+  // on the way: the greedy action of a policy, the argmax of relaxed choices; of a black box, which
+  // has no model, its best point.
+  virtual std::vector<int> Proposal(const Environment& environment) { return Greedy(environment); }
   virtual void Save(engine::ArchiveWriter& archive, const std::string& prefix) const = 0;
   virtual void Load(engine::ArchiveReader& archive, const std::string& prefix) = 0;
 };

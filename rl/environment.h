@@ -53,6 +53,10 @@ class Environment {
   // those of the last Act that was valid.
   virtual int metrics() const { return 0; }
   virtual void Metrics(double* /*values*/) const {}
+  // What the goal makes of the metrics, for the current observation: the reward of a valid design
+  // is -sum_i weight[i] metric[i] as long as each metric is at most limit[i] (infinity: no limit).
+  // metrics() numbers each. False: the reward is no such sum, or nothing is known of it.
+  virtual bool MetricGoal(double* /*weight*/, double* /*limit*/) const { return false; }
 };
 
 }  // namespace rhnas::rl
