@@ -137,7 +137,39 @@ void HardwareEnvironment::Consider(const hw::DesignPtr& design, const DesignCost
   best_reward_ = reward;
 }
 
+// As Propose, from the landscape.
+double HardwareEnvironment::ProposeKnown(const std::vector<int>& index) {
+  const Landscape& landscape = *setup_.landscape;
+  const int64_t point = PointOf(index, sizes_);
+  ++proposals_.total;
+  const uint32_t broken = landscape.broken_rules(point);
+  if (broken != 0) {
+    bool unseen = false;
+    for (size_t rule = 0; rule < proposals_.by_rule.size(); ++rule) {
+      if ((broken >> rule & 1) != 0) unseen |= proposals_.by_rule[rule]++ == 0;
+    }
+    if (unseen) {
+      const hw::DesignPtr design = setup_.space->At(index);
+      for (const hw::BrokenRule& verdict : design->CheckAll(setup_.limits)) {
+        std::string& sample = proposals_.sample[static_cast<size_t>(verdict.rule)];
+        if (sample.empty()) sample = design->ShortName() + ": " + verdict.ToString();
+      }
+    }
+    return kWorstValid - std::min(landscape.severity(point), 8.0) / 8;
+  }
+  const bool runs = landscape.state(point) == Landscape::State::kRuns;
+  ++(runs ? proposals_.valid : proposals_.unmappable);
+  const double reward = runs ? Reward(landscape.cost(point)) : kWorstValid - 1;
+  if (!memo_.emplace(point, reward).second) return reward;
+  ++evaluations_;
+  if (runs && (!best_valid_ || reward > best_reward_)) {
+    Consider(setup_.space->At(index), landscape.cost(point), reward);
+  }
+  return reward;
+}
+
 double HardwareEnvironment::Propose(const std::vector<int>& index) {
+  if (setup_.landscape != nullptr) return ProposeKnown(index);
   const hw::DesignPtr design = setup_.space->At(index);
   ++proposals_.total;
   const std::vector<hw::BrokenRule> broken = design->CheckAll(setup_.limits);

@@ -21,6 +21,7 @@
 #include "hw/accelerator.h"
 #include "rl/environment.h"
 #include "search/cost_source.h"
+#include "search/landscape.h"
 #include "search/objective.h"
 
 namespace rhnas::search {
@@ -47,6 +48,9 @@ class HardwareEnvironment : public rl::Environment {
     CostSource costs;
     Objective objective = Objective::kEdp;
     double latency_max = 0;  // cycles; 0: none
+    // Every answer on this space under these limits, for one network: the same results in a
+    // microsecond each. Null: evaluated. REQUIRES: SetNetwork is called with that network alone.
+    std::shared_ptr<const Landscape> landscape;
   };
   HardwareEnvironment(Setup setup, engine::ThreadPool& pool);
 
@@ -81,6 +85,7 @@ class HardwareEnvironment : public rl::Environment {
   static constexpr int kObservation = 8;
   double Reward(const DesignCost& cost) const;
   double Propose(const std::vector<int>& index);
+  double ProposeKnown(const std::vector<int>& index);
   void Consider(const hw::DesignPtr& design, const DesignCost& cost, double reward);
 
   Setup setup_;
