@@ -12,7 +12,12 @@
 #include "engine/check.h"
 #include "engine/simd/vec.h"
 
-// --- Baseline: 128-bit vectors without fused multiply-add, on any machine ---
+// --- Baseline: 128-bit vectors without fused multiply-add, on any machine. On x86-64 only
+// processors of before 2013 run it: built for size there ---
+#if defined(RHNAS_SIMD_X86) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC optimize("Os")
+#endif
 #define RHNAS_SIMD_WIDTH 128
 #define RHNAS_SIMD_FUSED 0
 #define RHNAS_SIMD_REGISTERS 16
@@ -20,6 +25,9 @@ namespace rhnas::engine::simd::baseline {
 #include "engine/simd/vec.inl"
 #include RHNAS_SIMD_SOURCE
 }  // namespace rhnas::engine::simd::baseline
+#if defined(RHNAS_SIMD_X86) && !defined(__clang__)
+#pragma GCC pop_options
+#endif
 #undef RHNAS_SIMD_WIDTH
 #undef RHNAS_SIMD_FUSED
 #undef RHNAS_SIMD_REGISTERS
