@@ -150,18 +150,22 @@ class Chain : public Module {
   bool add_ = false;
 };
 
-// ResNet's basic block: relu(conv2(conv1(x)) + shortcut(x)).
+// ResNet's blocks: relu(conv2(conv1(x)) + shortcut(x)), of a bottleneck with conv3 behind.
 class Residual : public Module {
  public:
   Residual(const Slot& slot, const Block& block, const std::vector<LayerShape>& layers,
            const Rng& rng)
       : conv1_(layers[0], block.activation, rng.Split(0)),
-        conv2_(layers[1], Activation::kNone, rng.Split(1)),
+        conv2_(layers[1], layers[1].relu ? block.activation : Activation::kNone, rng.Split(1)),
         activation_(block.activation),
         stride_(slot.stride),
         extra_channels_(slot.cout - slot.cin) {
-    if (layers[2].kind == LayerKind::kConv) {
-      projection_ = std::make_unique<ConvBn>(layers[2], Activation::kNone, rng.Split(2));
+    const size_t convs = block.expansion > 1 ? 3 : 2;
+    if (convs == 3) {
+      conv3_ = std::make_unique<ConvBn>(layers[2], Activation::kNone, rng.Split(3));
+    }
+    if (layers[convs].kind == LayerKind::kConv) {
+      projection_ = std::make_unique<ConvBn>(layers[convs], Activation::kNone, rng.Split(2));
     } else {
       RHNAS_CHECK(extra_channels_ >= 0, "a padded shortcut from %d to %d channels", slot.cin,
                   slot.cout);
@@ -170,14 +174,17 @@ class Residual : public Module {
 
   Var Forward(Tape& tape, Var x, const Pass& pass) override {
     const Var shortcut = projection_ ? projection_->Forward(tape, x, pass) : Padded(tape, x);
-    engine::ConvLink links[] = {conv1_.Link(tape, pass), conv2_.Link(tape, pass)};
-    links[1].norm.activation = activation_;  // after the sum
-    return engine::ConvChain(tape, x, links, 2, shortcut);
+    engine::ConvLink links[3] = {conv1_.Link(tape, pass), conv2_.Link(tape, pass), {}};
+    int count = 2;
+    if (conv3_) links[count++] = conv3_->Link(tape, pass);
+    links[count - 1].norm.activation = activation_;  // after the sum
+    return engine::ConvChain(tape, x, links, count, shortcut);
   }
 
   void Collect(std::vector<Parameter*>* weights, std::vector<NamedBuffer>* statistics) override {
     conv1_.Collect(weights, statistics);
     conv2_.Collect(weights, statistics);
+    if (conv3_) conv3_->Collect(weights, statistics);
     if (projection_) projection_->Collect(weights, statistics);
   }
 
@@ -201,7 +208,7 @@ class Residual : public Module {
   }
 
   ConvBn conv1_, conv2_;
-  std::unique_ptr<ConvBn> projection_;
+  std::unique_ptr<ConvBn> conv3_, projection_;
   Activation activation_;
   int stride_, extra_channels_;
 };

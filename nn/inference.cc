@@ -189,15 +189,18 @@ class Builder {
 
   InferProgram::Value Residual(InferProgram::Value x, const Slot& slot, const Block& block,
                                const std::vector<LayerShape>& layers) {
-    Folded conv1 = Fold(layers[0], block.activation), conv2 = Fold(layers[1], block.activation);
-    conv2.conv.activation = block.activation;  // after the addition
+    const size_t convs = block.expansion > 1 ? 3 : 2;
+    Folded inner[3];
+    for (size_t i = 0; i < convs; ++i) inner[i] = Fold(layers[i], block.activation);
+    inner[convs - 1].conv.activation = block.activation;  // after the addition
     InferProgram::Value shortcut = x;
-    if (layers[2].kind == LayerKind::kConv) {
-      shortcut = program_->Conv(x, *Fold(layers[2], block.activation).Get());
+    if (layers[convs].kind == LayerKind::kConv) {
+      shortcut = program_->Conv(x, *Fold(layers[convs], block.activation).Get());
     } else if (!slot.same_shape()) {
       shortcut = program_->Subsample(x, slot.stride, slot.cout);
     }
-    return program_->Conv(program_->Conv(x, *conv1.Get()), *conv2.Get(), shortcut);
+    for (size_t i = 0; i + 1 < convs; ++i) x = program_->Conv(x, *inner[i].Get());
+    return program_->Conv(x, *inner[convs - 1].Get(), shortcut);
   }
 
   const Space& space_;

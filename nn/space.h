@@ -34,7 +34,8 @@ enum class BlockKind {
   kConvBn,      // r x r convolution + batch norm + activation (stem, head convolution)
   kMbConv,      // [1x1 g] - shuffle - r x r depthwise - 1x1 g, residual where shapes allow
   kSkip,        // identity, or 1x1 stride s + batch norm + activation where shapes differ
-  kResidual,    // ResNet basic block: two 3x3, shortcut as `shortcut` says
+  kResidual,    // ResNet block: two r x r; with an expansion 1x1, r x r, 1x1, cout / expansion
+                // channels inside and the stride at the r x r; shortcut as `shortcut` says
   kSeparable,   // MobileNetV1: r x r depthwise + 1x1, batch norm and activation after each
   kMaxPool,     // r x r
   kPoolLinear,  // global average pool + fully connected (classifier)
@@ -91,9 +92,9 @@ struct SpaceOptions {
   int channels = 0;       // input channels; 0: the space's own (3)
 };
 
-// tiny, fbnet-cifar, fbnet-imagenet; resnet18, mobilenet_v1, mobilenet_v2, mobilenet_v2_cifar,
-// resnet20 as spaces of one network; each with options after '@', which go before `options`.
-// Unknown: an error that lists the names and the nearest.
+// tiny, fbnet-cifar, fbnet-imagenet; resnet18, resnet50, mobilenet_v1, mobilenet_v2,
+// mobilenet_v2_cifar, resnet20 as spaces of one network; each with options after '@', which go
+// before `options`. Unknown: an error that lists the names and the nearest.
 engine::Result<Space> FindSpace(const std::string& name, const SpaceOptions& options = {});
 std::vector<std::string> SpaceNames();
 

@@ -2,6 +2,7 @@
 //   fbnet-*       Wu et al., "FBNet", CVPR 2019, in the form that Auto-NBA (config_search.py,
 //                 operations.py) and HW-NAS-Bench (model_infer.py) share, on CIFAR and ImageNet
 //   resnet18/20   He et al., "Deep residual learning", CVPR 2016, table 1 and section 4.2
+//   resnet50      the same table, the stride of a stage at its 3x3 as torchvision has it ("v1.5")
 //   mobilenet_v1  Howard et al., arXiv 1704.04861, table 1
 //   mobilenet_v2  Sandler et al., CVPR 2018, table 2
 //   mobilenet_v2_cifar  the same for 32x32: stem and the second and third stage at stride 1 and 2,
@@ -61,6 +62,13 @@ constexpr StageRow kResnet18[] = {
     {"classifier", kOut, 1, 1, 0, 1, 1, false},
 };
 
+constexpr StageRow kResnet50[] = {
+    {"stem", kConv, 7, 1, 64, 1, 2, false},     {"pool", kPool, 3, 1, 64, 1, 2, false},
+    {"block", kRes, 3, 4, 256, 3, 1, false},    {"block", kRes, 3, 4, 512, 4, 2, false},
+    {"block", kRes, 3, 4, 1024, 6, 2, false},   {"block", kRes, 3, 4, 2048, 3, 2, false},
+    {"classifier", kOut, 1, 1, 0, 1, 1, false},
+};
+
 constexpr StageRow kResnet20[] = {
     {"stem", kConv, 3, 1, 16, 1, 1, false},     {"block", kRes, 3, 1, 16, 3, 1, false},
     {"block", kRes, 3, 1, 32, 3, 2, false},     {"block", kRes, 3, 1, 64, 3, 2, false},
@@ -107,6 +115,7 @@ constexpr SpaceTable kSpaces[] = {
     {"fbnet-imagenet", 224, 3, 1000, kRelu, kProjection, kFbnetBlocks, Count(kFbnetBlocks),
      kFbnetImagenet, Count(kFbnetImagenet)},
     {"resnet18", 224, 3, 1000, kRelu, kProjection, nullptr, 0, kResnet18, Count(kResnet18)},
+    {"resnet50", 224, 3, 1000, kRelu, kProjection, nullptr, 0, kResnet50, Count(kResnet50)},
     {"mobilenet_v1", 224, 3, 1000, kRelu, kProjection, nullptr, 0, kMobilenetV1,
      Count(kMobilenetV1)},
     {"mobilenet_v2", 224, 3, 1000, kRelu6, kProjection, nullptr, 0, kMobilenetV2,

@@ -107,9 +107,16 @@ void MbConv(const Slot& slot, const Block& block, LayerList* list) {
 void Residual(const Slot& slot, const Block& block, LayerList* list) {
   const int oh = (slot.h + slot.stride - 1) / slot.stride;
   const int ow = (slot.w + slot.stride - 1) / slot.stride;
-  list->Conv("conv1", slot.cout, block.kernel, slot.stride, PadOf(block, block.kernel, slot.stride),
-             1, true);
-  list->Conv("conv2", slot.cout, block.kernel, 1, PadOf(block, block.kernel, 1), 1, false);
+  const int pad = PadOf(block, block.kernel, slot.stride);
+  if (block.expansion > 1) {
+    const int inside = slot.cout / block.expansion;
+    list->Conv("conv1", inside, 1, 1, 0, 1, true);
+    list->Conv("conv2", inside, block.kernel, slot.stride, pad, 1, true);
+    list->Conv("conv3", slot.cout, 1, 1, 0, 1, false);
+  } else {
+    list->Conv("conv1", slot.cout, block.kernel, slot.stride, pad, 1, true);
+    list->Conv("conv2", slot.cout, block.kernel, 1, PadOf(block, block.kernel, 1), 1, false);
+  }
   if (!slot.same_shape()) {
     if (block.shortcut == Shortcut::kProjection) {
       list->Rewind(slot.h, slot.w, slot.cin);

@@ -59,6 +59,10 @@ TEST(Chained, InEveryKindOfBlock) {
   block.shortcut = Shortcut::kPadded;
   EXPECT_EQ(Chained(LayersOf(strided, block, "b")), "|conv1>conv2|shortcut|add");
   EXPECT_EQ(Chained(LayersOf(MakeSlot(16, 32, 1), block, "b")), "|conv1>conv2>add");
+  block.shortcut = Shortcut::kProjection;
+  block.expansion = 4;
+  EXPECT_EQ(Chained(LayersOf(same, block, "b")), "|conv1>conv2>conv3>add");
+  EXPECT_EQ(Chained(LayersOf(strided, block, "b")), "|conv1>conv2>conv3|shortcut>add");
 }
 
 TEST(Chained, BetweenSlotsOnlyWhereNoneIsSearched) {

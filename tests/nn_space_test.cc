@@ -160,6 +160,9 @@ TEST(NnSpace, FixedNetworks) {
   const Network resnet18 = MustParse("resnet18");
   EXPECT_EQ(Params(resnet18.space, resnet18.genotype), 11689512);
   EXPECT_NEAR(MillionMacs(resnet18.space, resnet18.genotype), 1814.1, 0.1);
+  const Network resnet50 = MustParse("resnet50");
+  EXPECT_EQ(Params(resnet50.space, resnet50.genotype), 25557032);
+  EXPECT_EQ(Macs(resnet50.space, resnet50.genotype), 4089184256);  // 4.09 G in torchvision's table
   const Network v1 = MustParse("mobilenet_v1");
   EXPECT_NEAR(MillionMacs(v1.space, v1.genotype), 568.7, 0.05);
   EXPECT_NEAR(MillionParams(v1.space, v1.genotype), 4.232, 0.0005);

@@ -182,7 +182,7 @@ TEST_F(Cli, CostOfEveryNamedNetworkAndPreset) {
   ASSERT_NE(lists.Find("networks"), nullptr);
   ASSERT_NE(lists.Find("presets"), nullptr);
   EXPECT_EQ(lists.Find("presets")->items.size(), 17u);
-  for (const char* network : {"resnet18", "mobilenet_v1", "mobilenet_v2", "resnet20",
+  for (const char* network : {"resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2", "resnet20",
                               "fbnet-a@cifar", "fbnet-b@cifar", "fbnet-c@cifar"}) {
     const Outcome outcome = Run({"cost", "--network", network});
     EXPECT_EQ(outcome.code, 0) << network << outcome.err;
