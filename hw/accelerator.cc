@@ -48,6 +48,15 @@ std::vector<int64_t> DesignSpace::WalkValidPoints(const Limits& limits) const {
   return valid;
 }
 
+std::vector<int64_t> DesignSpace::RunningPoints(std::vector<int64_t> points) const {
+  size_t kept = 0;
+  for (const int64_t point : points) {
+    if (AtPoint(point)->RunsNetworks()) points[kept++] = point;
+  }
+  points.resize(kept);
+  return points;
+}
+
 std::vector<const Accelerator*> Accelerators() { return {&Vta(), &Systolic()}; }
 
 const Accelerator* FindAccelerator(const std::string& name) {

@@ -59,6 +59,9 @@ class Design {
   // Every broken rule (one entry a rule, the worst); empty when it can be built under the limits.
   virtual std::vector<BrokenRule> CheckAll(const Limits& limits) const = 0;
   virtual bool Valid(const Limits& limits) const { return CheckAll(limits).empty(); }
+  // What its model's RunsNetworks says, without a model: a rule that is known before any cost is.
+  // REQUIRES: overridden wherever that is.
+  virtual bool RunsNetworks() const { return true; }
   virtual double AreaUm2(const CostTable& table) const = 0;
   virtual int64_t macs_per_cycle() const = 0;
   virtual int bus_bits() const = 0;  // of the platform it sits on
@@ -85,6 +88,10 @@ class DesignSpace {
   virtual std::vector<int64_t> ValidPoints(const Limits& limits) const {
     return WalkValidPoints(limits);
   }
+  // Those of them that run networks (Design::RunsNetworks).
+  virtual std::vector<int64_t> NetworkPoints(const Limits& limits) const {
+    return RunningPoints(ValidPoints(limits));
+  }
 
   int64_t points() const;
   std::vector<int> sizes() const;  // values a parameter
@@ -93,6 +100,7 @@ class DesignSpace {
 
  private:
   std::vector<int64_t> WalkValidPoints(const Limits& limits) const;
+  std::vector<int64_t> RunningPoints(std::vector<int64_t> points) const;
 };
 
 class Accelerator {

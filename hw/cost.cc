@@ -187,7 +187,7 @@ std::optional<LayerCost> CostModel::WithTiling(const Layer* layers, int count, c
 }
 
 bool CostModel::RunsNetworks(std::string* why) const {
-  if (config_.log_batch == 0 || config_.log_block_in == config_.log_block_out) return true;
+  if (hw::RunsNetworks(config_)) return true;
   if (why != nullptr) {
     *why = "LOG_BATCH " + std::to_string(config_.log_batch) +
            " with LOG_BLOCK_IN != LOG_BLOCK_OUT: one layer's output tensors are not the next one's "

@@ -107,6 +107,12 @@ class DesignModel {
   virtual std::string ScheduleText(const LayerCost& cost) const { return cost.tiling.ToString(); }
 };
 
+// Not with BATCH > 1 and BLOCK_IN != BLOCK_OUT: an output tensor holds BATCH rows of BLOCK_OUT, an
+// input tensor rows of BLOCK_IN, and no load rearranges them.
+inline bool RunsNetworks(const Config& config) {
+  return config.log_batch == 0 || config.log_block_in == config.log_block_out;
+}
+
 class CostModel : public DesignModel {
  public:
   // The configuration must be valid (Check(config).ok), or every answer is empty. The table's
@@ -133,8 +139,6 @@ class CostModel : public DesignModel {
                                               const Tiling& tiling) const override {
     return WithTiling(layers, count, tiling, nullptr);
   }
-  // Not with BATCH > 1 and BLOCK_IN != BLOCK_OUT: an output tensor holds BATCH rows of BLOCK_OUT,
-  // an input tensor rows of BLOCK_IN, and no load rearranges them.
   bool RunsNetworks(std::string* why) const override;
   // Remembers equal shapes within the call.
   std::optional<NetworkCost> Evaluate(const std::vector<Layer>& layers,

@@ -19,6 +19,7 @@ class VtaDesign final : public Design {
     return ToBrokenRules(hw::CheckAll(config_, limits));
   }
   bool Valid(const Limits& limits) const override { return BrokenRules(config_, limits) == 0; }
+  bool RunsNetworks() const override { return hw::RunsNetworks(config_); }
   double AreaUm2(const CostTable& table) const override { return hw::AreaUm2(config_, table); }
   int64_t macs_per_cycle() const override { return config_.macs_per_cycle(); }
   int bus_bits() const override { return config_.bus_bits; }
@@ -42,15 +43,28 @@ class VtaSpace final : public DesignSpace {
     return MakeVtaDesign(ConfigOnBus(FindConfig("default").value(), bus_bits_));
   }
   std::vector<int64_t> ValidPoints(const Limits& limits) const override {
-    std::vector<int64_t> valid;
-    int64_t point = 0;
-    for (SpaceWalk walk(space_); !walk.done(); walk.Next(), ++point) {
-      if (BrokenRules(walk.config(), limits) == 0) valid.push_back(point);
-    }
-    return valid;
+    return Walk(limits, false);
+  }
+  std::vector<int64_t> NetworkPoints(const Limits& limits) const override {
+    return Walk(limits, true);
   }
 
  private:
+  std::vector<int64_t> Walk(const Limits& limits, bool networks) const {
+    // The area takes longer than all other rules: asked last.
+    Limits others = limits;
+    others.area_max_um2.reset();
+    std::vector<int64_t> valid;
+    int64_t point = 0;
+    for (SpaceWalk walk(space_); !walk.done(); walk.Next(), ++point) {
+      const Config& config = walk.config();
+      if ((networks && !hw::RunsNetworks(config)) || BrokenRules(config, others) != 0) continue;
+      if (!limits.area_max_um2 || hw::AreaUm2(config, limits.table()) <= *limits.area_max_um2) {
+        valid.push_back(point);
+      }
+    }
+    return valid;
+  }
   HwSpace space_;
   int bus_bits_;
 };
