@@ -92,6 +92,9 @@ struct AgentInfo {
   const char* name;
   const char* summary;  // one line
   AgentKind kind;
+  // The fewest evaluations with which it does what its name says (a first population, a first model
+  // and a step by it); rhnas compare refuses less.
+  int64_t minimum = 1;
 };
 std::vector<AgentInfo> Agents();
 std::vector<std::string> AgentNames();
