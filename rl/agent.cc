@@ -4,6 +4,14 @@
 #include <cmath>
 
 #include "rl/actor_critic.h"
+#include "rl/annealing.h"
+#include "rl/ant_colony.h"
+#include "rl/bayesian.h"
+#include "rl/cma_es.h"
+#include "rl/coordinate.h"
+#include "rl/evolution.h"
+#include "rl/exhaustive.h"
+#include "rl/genetic.h"
 #include "rl/q_learning.h"
 #include "rl/random_search.h"
 #include "rl/reinforce.h"
@@ -122,6 +130,24 @@ engine::Result<std::unique_ptr<Agent>> MakeTable(const AgentOptions& options,
   return NewTable(options, environment);
 }
 
+template <class T>
+engine::Result<std::unique_ptr<Agent>> MakeRival(const AgentOptions& options,
+                                                 const Environment& environment,
+                                                 engine::ThreadPool& /*pool*/) {
+  return std::unique_ptr<Agent>(std::make_unique<T>(options, environment));
+}
+
+engine::Result<std::unique_ptr<Agent>> MakeExhaustive(const AgentOptions& options,
+                                                      const Environment& environment,
+                                                      engine::ThreadPool& /*pool*/) {
+  if (!Exhaustive::Enumerable(environment)) {
+    return Status::Error(
+        "agent exhaustive walks at most %lld points and this problem has more; use evolution or gp",
+        static_cast<long long>(Exhaustive::kMost));
+  }
+  return std::unique_ptr<Agent>(std::make_unique<Exhaustive>(options, environment));
+}
+
 // Every agent, in the order of the help. A new one is a row.
 struct AgentRow {
   AgentInfo info;
@@ -137,6 +163,16 @@ const AgentRow kAgents[] = {
     {{"expected-sarsa", "tabular expected SARSA", AgentKind::kTabular}, MakeTable},
     {{"softmax", "policy gradient on a table of preferences", AgentKind::kTabular}, MakeTable},
     {{"random", "uniform among what is allowed", AgentKind::kBlackBox}, MakeRandom},
+    {{"exhaustive", "all points in order", AgentKind::kBlackBox}, MakeExhaustive},
+    {{"evolution", "regularized evolution", AgentKind::kBlackBox}, MakeRival<RegularizedEvolution>},
+    {{"genetic", "genetic algorithm", AgentKind::kBlackBox}, MakeRival<Genetic>},
+    {{"annealing", "simulated annealing", AgentKind::kBlackBox}, MakeRival<Annealing>},
+    {{"coordinate", "cyclic coordinate descent", AgentKind::kBlackBox},
+     MakeRival<CoordinateDescent>},
+    {{"cmaes", "CMA-ES on the unit cube", AgentKind::kBlackBox}, MakeRival<CmaEs>},
+    {{"antcolony", "ant colony optimisation", AgentKind::kBlackBox}, MakeRival<AntColony>},
+    {{"gp", "Gaussian process, expected improvement", AgentKind::kBlackBox},
+     MakeRival<BayesianSearch>},
 };
 
 }  // namespace

@@ -36,6 +36,8 @@ class Agent {
   // on the way: the greedy action of a policy, the argmax of relaxed choices; of a black box, which
   // has no model, its best point.
   virtual std::vector<int> Proposal(const Environment& environment) { return Greedy(environment); }
+  // Nothing is left to propose (exhaustive, behind the last point); rounds then only repeat.
+  virtual bool Done() const { return false; }
   virtual void Save(engine::ArchiveWriter& archive, const std::string& prefix) const = 0;
   virtual void Load(engine::ArchiveReader& archive, const std::string& prefix) = 0;
 };
