@@ -26,6 +26,7 @@ RoundStats BlackBox::Round(Environment& environment, int64_t max_steps, engine::
   if (NoteObservation(environment)) {
     seen_.Clear();
     best_again_ = true;
+    repeats_ = 0;
     ProblemChanged();
   }
   PointPicker picker(environment, seen_, rng);
@@ -33,7 +34,8 @@ RoundStats BlackBox::Round(Environment& environment, int64_t max_steps, engine::
   RoundStats stats;
   for (const int64_t most = std::min(max_steps, batch_); stats.steps < most; ++stats.steps) {
     if (stats.steps > 0) environment.Reset(rng);
-    if (best_again_) {
+    const bool ask = !best_again_ && !Done();
+    if (!ask) {
       action = best_action_;
     } else {
       Ask(picker, action.data());
@@ -42,14 +44,15 @@ RoundStats BlackBox::Round(Environment& environment, int64_t max_steps, engine::
     const StepResult result = environment.Act(action.data(), rng);
     RHNAS_CHECK(std::isfinite(result.reward),
                 "the environment gave the reward %g; rewards must be finite", result.reward);
+    if (ask) repeats_ = picker.Seen(action.data()) ? repeats_ + 1 : 0;
     seen_.Add(PointNumber(environment.action_sizes(), action.data()), result.reward);
     if (told_ == 0 || best_again_ || result.reward > best_reward_) {
       best_action_ = action;
       best_reward_ = result.reward;
     }
-    best_again_ = false;
     ++told_;
-    Tell(picker, action.data(), result);
+    if (ask || best_again_) Tell(picker, action.data(), result);
+    best_again_ = false;
     if (stats.steps == 0 || result.reward > stats.best_return) stats.best_return = result.reward;
     stats.mean_return += (result.reward - stats.mean_return) / static_cast<double>(stats.steps + 1);
   }
@@ -71,6 +74,7 @@ void BlackBox::Save(engine::ArchiveWriter& archive, const std::string& prefix) c
   archive.PutVector(prefix + "best_action", best_action_);
   archive.Put(prefix + "best_reward", best_reward_);
   archive.Put(prefix + "told", told_);
+  archive.Put(prefix + "repeats", repeats_);
   archive.Put(prefix + "best_again", best_again_);
   SaveSearch(archive, prefix + "search/");
 }
@@ -81,6 +85,7 @@ void BlackBox::Load(engine::ArchiveReader& archive, const std::string& prefix) {
   archive.GetVector(prefix + "best_action", &best_action_);
   archive.Get(prefix + "best_reward", &best_reward_);
   archive.Get(prefix + "told", &told_);
+  archive.Get(prefix + "repeats", &repeats_);
   archive.Get(prefix + "best_again", &best_again_);
   LoadSearch(archive, prefix + "search/");
 }

@@ -20,6 +20,8 @@ class BlackBox : public Agent {
   RoundStats Round(Environment& environment, int64_t max_steps, engine::Rng& rng) override;
   // The best point so far (before the first: the first point that the masks allow).
   std::vector<int> Greedy(const Environment& environment) override;
+  // The search found nothing new to propose for some time; rounds then only repeat the best.
+  bool Done() const override { return repeats_ >= kMostRepeats; }
   void Save(engine::ArchiveWriter& archive, const std::string& prefix) const override;
   void Load(engine::ArchiveReader& archive, const std::string& prefix) override;
 
@@ -41,6 +43,8 @@ class BlackBox : public Agent {
   int64_t budget() const { return budget_; }
 
  private:
+  // Each proposal has looked for a new point some dozens of times before it repeats one.
+  static constexpr int kMostRepeats = 16;
   bool NoteObservation(const Environment& environment);
 
   const char* name_;
@@ -50,6 +54,7 @@ class BlackBox : public Agent {
   std::vector<int> best_action_;  // empty before the first
   double best_reward_ = 0;
   int64_t told_ = 0;
+  int repeats_ = 0;          // known points in a row
   bool best_again_ = false;  // the best is to be proposed anew
 };
 
