@@ -11,13 +11,6 @@ using engine::Var;
 
 namespace {
 
-PolicyOptions PolicyOf(const AgentOptions& options) {
-  PolicyOptions policy;
-  policy.hidden = options.hidden;
-  policy.layers = options.layers;
-  return policy;
-}
-
 MlpOptions CriticOf(const AgentOptions& options, const Environment& environment) {
   MlpOptions critic;
   critic.inputs = environment.observation_size();
@@ -38,7 +31,7 @@ ActorCritic::ActorCritic(const AgentOptions& options, const Environment& environ
       pool_(pool),
       tape_(pool),
       init_(options.seed),
-      policy_(environment, PolicyOf(options), init_),
+      policy_(environment, PolicyOptionsOf(options), init_),
       critic_("critic", CriticOf(options, environment), init_),
       policy_adam_(policy_.parameters(), engine::AdamOptions()),
       critic_adam_(critic_.parameters(), engine::AdamOptions()) {}

@@ -173,6 +173,22 @@ std::vector<std::string> AgentNames() {
   return names;
 }
 
+std::vector<std::string> HeadNames() { return {"factorised", "autoregressive"}; }
+std::vector<std::string> BaselineNames() { return {"ranks", "moving", "batch"}; }
+
+bool SetHeads(const std::string& name, AgentOptions* options) {
+  if (name != "factorised" && name != "autoregressive") return false;
+  options->heads = name == "autoregressive" ? HeadKind::kAutoregressive : HeadKind::kFactorised;
+  return true;
+}
+
+bool SetBaseline(const std::string& name, AgentOptions* options) {
+  if (name != "ranks" && name != "moving" && name != "batch") return false;
+  options->advantage = name == "ranks" ? AdvantageScale::kRanked : AdvantageScale::kScaled;
+  options->baseline = name == "batch" ? Baseline::kBatch : Baseline::kMoving;
+  return true;
+}
+
 engine::Result<std::unique_ptr<Agent>> MakeAgent(const AgentOptions& options,
                                                  const Environment& environment,
                                                  engine::ThreadPool& pool) {

@@ -52,6 +52,18 @@ enum class AdvantageScale {
   kRanked,
 };
 
+// What the policy's heads see of each other (rl/policy.h).
+enum class HeadKind {
+  kFactorised,      // nothing: independent given the observation
+  kAutoregressive,  // each the choices of those before it
+};
+
+// What returns are compared with (reinforce, unless ranked).
+enum class Baseline {
+  kMoving,  // an exponential average over the batches before
+  kBatch,   // the mean of the batch itself
+};
+
 // The defaults suit proposing whole designs (one step, 6 to 8 heads, most points invalid, a few
 // hundred evaluations); bench/bench_agents.cc and tests/rl_proposals_test.cc hold them to it.
 struct AgentOptions {
@@ -63,7 +75,9 @@ struct AgentOptions {
   float entropy_final = 0.01f;
   int64_t anneal_steps = 0;  // 0: constant entropy_weight
   AdvantageScale advantage = AdvantageScale::kRanked;
-  float baseline_decay = 0.9f;  // moving-average baseline (reinforce, unless ranked)
+  HeadKind heads = HeadKind::kFactorised;
+  Baseline baseline = Baseline::kMoving;
+  float baseline_decay = 0.9f;  // of the moving average
   // reinforce, one-step episodes: so many of the best of the last elite_window proposals are
   // learned from again with every batch, elite_weight times as much in all as the batch.
   int elites = 8;
@@ -78,6 +92,12 @@ struct AgentOptions {
   int64_t budget = 0;  // evaluations that the whole search may take, for schedules; 0: not known
   uint64_t seed = 1;
 };
+// For command lines: "factorised", "autoregressive"; "ranks" (advantage by rank), "moving", "batch"
+// (advantage to scale, with that baseline). False: unknown, nothing changed.
+bool SetHeads(const std::string& name, AgentOptions* options);
+bool SetBaseline(const std::string& name, AgentOptions* options);
+std::vector<std::string> HeadNames();
+std::vector<std::string> BaselineNames();
 // Errors: unknown name (lists the agents, suggests the nearest), an option out of its range, a
 // problem too large for a table. The environment gives the sizes.
 engine::Result<std::unique_ptr<Agent>> MakeAgent(const AgentOptions& options,

@@ -15,26 +15,29 @@ HeadLayout::HeadLayout(const std::vector<int>& action_sizes) : sizes(action_size
   }
 }
 
+int ChooseHead(const float* logits, int size, const uint8_t* mask, engine::Rng* rng) {
+  int best = -1;
+  float best_value = 0;
+  for (int i = 0; i < size; ++i) {
+    const float value = rng != nullptr ? logits[i] + rng->Gumbel() : logits[i];
+    if (mask != nullptr && mask[i] == 0) continue;
+    if (best < 0 || value > best_value) {
+      best = i;
+      best_value = value;
+    }
+  }
+  RHNAS_CHECK(best >= 0, "every one of %d choices is masked", size);
+  return best;
+}
+
 namespace {
 
-// Argmax over the allowed choices of each head of value(index into the row).
-template <typename Value>
-void ArgmaxPerHead(const HeadLayout& layout, const uint8_t* mask, Value value, int* action) {
-  for (int head = 0; head < layout.heads(); ++head) {
-    const int offset = layout.offsets[static_cast<size_t>(head)];
-    int best = -1;
-    float best_value = 0;
-    for (int i = 0; i < layout.sizes[static_cast<size_t>(head)]; ++i) {
-      const float v = value(offset + i);
-      if (mask != nullptr && mask[offset + i] == 0) continue;
-      if (best < 0 || v > best_value) {
-        best = i;
-        best_value = v;
-      }
-    }
-    RHNAS_CHECK(best >= 0, "head %d: every one of its %d choices is masked", head,
-                layout.sizes[static_cast<size_t>(head)]);
-    action[head] = best;
+void Choose(const HeadLayout& layout, const float* logits, const uint8_t* mask, engine::Rng* rng,
+            int* action) {
+  for (size_t head = 0; head < layout.sizes.size(); ++head) {
+    const int at = layout.offsets[head];
+    action[head] =
+        ChooseHead(logits + at, layout.sizes[head], mask != nullptr ? mask + at : nullptr, rng);
   }
 }
 
@@ -42,13 +45,11 @@ void ArgmaxPerHead(const HeadLayout& layout, const uint8_t* mask, Value value, i
 
 void SampleAction(const HeadLayout& layout, const float* logits, const uint8_t* mask,
                   engine::Rng& rng, int* action) {
-  ArgmaxPerHead(
-      layout, mask, [&](int i) { return logits[i] + rng.Gumbel(); }, action);
+  Choose(layout, logits, mask, &rng, action);
 }
 
 void GreedyAction(const HeadLayout& layout, const float* logits, const uint8_t* mask, int* action) {
-  ArgmaxPerHead(
-      layout, mask, [&](int i) { return logits[i]; }, action);
+  Choose(layout, logits, mask, nullptr, action);
 }
 
 ActionTerms EvaluateActions(engine::Tape& tape, const HeadLayout& layout, Var logits,

@@ -27,6 +27,9 @@ struct HeadLayout {
 // the stream does not depend on the mask.
 void SampleAction(const HeadLayout& layout, const float* logits, const uint8_t* mask,
                   engine::Rng& rng, int* action);
+// One head of it: logits and mask (or null) of that head alone. rng null: the most probable choice,
+// the first among equals. REQUIRES: some choice is allowed.
+int ChooseHead(const float* logits, int size, const uint8_t* mask, engine::Rng* rng);
 // The most probable choice of each head; the first among equals.
 void GreedyAction(const HeadLayout& layout, const float* logits, const uint8_t* mask, int* action);
 

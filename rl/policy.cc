@@ -8,48 +8,94 @@ namespace rhnas::rl {
 
 namespace {
 
-MlpOptions PolicyMlp(const Environment& environment, const HeadLayout& layout,
-                     const PolicyOptions& options) {
+MlpOptions PolicyMlp(const Environment& environment, int outputs, const PolicyOptions& options) {
   MlpOptions mlp;
   mlp.inputs = environment.observation_size();
   mlp.hidden = options.hidden;
   mlp.layers = options.layers;
-  mlp.outputs = layout.total;
+  mlp.outputs = outputs;
   mlp.output_gain = options.head_gain;
   return mlp;
 }
 
 }  // namespace
 
+PolicyOptions PolicyOptionsOf(const AgentOptions& options) {
+  PolicyOptions policy;
+  policy.hidden = options.hidden;
+  policy.layers = options.layers;
+  policy.heads = options.heads;
+  return policy;
+}
+
 Policy::Policy(const Environment& environment, const PolicyOptions& options, engine::Rng& rng)
     : layout_(environment.action_sizes()),
-      mlp_("policy", PolicyMlp(environment, layout_, options), rng) {}
+      causal_(options.heads == HeadKind::kAutoregressive
+                  ? std::make_unique<CausalHeads>(layout_, rng)
+                  : nullptr),
+      mlp_("policy",
+           PolicyMlp(environment, causal_ != nullptr ? causal_->trunk_size() : layout_.total,
+                     options),
+           rng) {}
 
 ActionTerms Policy::Evaluate(engine::Tape& tape, const float* observations, int rows,
                              const uint8_t* masks, const int32_t* actions) {
-  return EvaluateActions(tape, layout_, Logits(tape, observations, rows), masks, actions);
+  engine::Var logits = Trunk(tape, observations, rows);
+  if (causal_ != nullptr) logits = causal_->Logits(tape, logits, rows, actions);
+  return EvaluateActions(tape, layout_, logits, masks, actions);
 }
 
-const float* Actor::LogitsOf(const float* observation) {
+void Policy::HeadLogits(const float* trunk, int head, const int* action, float* logits) const {
+  if (causal_ != nullptr) return causal_->HeadLogits(trunk, head, action, logits);
+  const size_t h = static_cast<size_t>(head);
+  std::copy_n(trunk + layout_.offsets[h], layout_.sizes[h], logits);
+}
+
+std::vector<engine::Parameter*> Policy::parameters() {
+  std::vector<engine::Parameter*> all = mlp_.parameters();
+  if (causal_ != nullptr) {
+    for (engine::Parameter* parameter : causal_->parameters()) all.push_back(parameter);
+  }
+  return all;
+}
+
+void Policy::Save(engine::ArchiveWriter& archive, const std::string& prefix) const {
+  mlp_.Save(archive, prefix);
+  if (causal_ != nullptr) causal_->Save(archive, prefix);
+}
+
+void Policy::Load(engine::ArchiveReader& archive, const std::string& prefix) {
+  mlp_.Load(archive, prefix);
+  if (causal_ != nullptr) causal_->Load(archive, prefix);
+}
+
+const float* Actor::TrunkOf(const float* observation) {
   const size_t size = static_cast<size_t>(policy_.observation_size());
   if (known_ && std::equal(observation_.begin(), observation_.end(), observation)) {
-    return logits_.data();
+    return trunk_.data();
   }
   tape_.Reset();
-  const engine::Var logits = policy_.Logits(tape_, observation, 1);
-  const float* value = tape_.value(logits);
-  logits_.assign(value, value + policy_.layout().total);
+  const float* value = tape_.value(policy_.Trunk(tape_, observation, 1));
+  trunk_.assign(value, value + policy_.trunk_size());
   observation_.assign(observation, observation + size);
   known_ = true;
-  return logits_.data();
+  return trunk_.data();
 }
 
-void Actor::Sample(const float* observation, const uint8_t* mask, engine::Rng& rng, int* action) {
-  SampleAction(policy_.layout(), LogitsOf(observation), mask, rng, action);
-}
-
-void Actor::Greedy(const float* observation, const uint8_t* mask, int* action) {
-  GreedyAction(policy_.layout(), LogitsOf(observation), mask, action);
+bool Actor::Draw(const Environment& environment, const float* observation, engine::Rng* rng,
+                 int* action, uint8_t* mask) {
+  const HeadLayout& layout = policy_.layout();
+  const float* trunk = TrunkOf(observation);
+  bool masked = environment.Mask(mask);
+  if (!masked) std::fill_n(mask, layout.total, uint8_t{1});
+  for (int head = 0; head < layout.heads(); ++head) {
+    const size_t h = static_cast<size_t>(head);
+    uint8_t* head_mask = mask + layout.offsets[h];
+    masked |= environment.MaskHead(head, action, head_mask);
+    policy_.HeadLogits(trunk, head, action, logits_.data());
+    action[head] = ChooseHead(logits_.data(), layout.sizes[h], head_mask, rng);
+  }
+  return masked;
 }
 
 std::vector<int> GreedyFor(const Environment& environment, Policy& policy, engine::Tape& tape) {
@@ -61,9 +107,8 @@ std::vector<int> GreedyFor(const Environment& environment, Policy& policy, engin
   std::vector<float> observation(static_cast<size_t>(policy.observation_size()));
   environment.Observe(observation.data());
   std::vector<uint8_t> mask(static_cast<size_t>(policy.layout().total));
-  const bool masked = environment.Mask(mask.data());
   std::vector<int> action(static_cast<size_t>(policy.layout().heads()));
-  Actor(policy, tape).Greedy(observation.data(), masked ? mask.data() : nullptr, action.data());
+  Actor(policy, tape).Draw(environment, observation.data(), nullptr, action.data(), mask.data());
   return action;
 }
 

@@ -5,28 +5,17 @@
 
 namespace rhnas::rl {
 
-namespace {
-
-PolicyOptions PolicyOf(const AgentOptions& options) {
-  PolicyOptions policy;
-  policy.hidden = options.hidden;
-  policy.layers = options.layers;
-  return policy;
-}
-
-}  // namespace
-
 Reinforce::Reinforce(const AgentOptions& options, const Environment& environment,
                      engine::ThreadPool& pool)
     : options_(options),
       pool_(pool),
       tape_(pool),
       init_(options.seed),
-      policy_(environment, PolicyOf(options), init_),
+      policy_(environment, PolicyOptionsOf(options), init_),
       adam_(policy_.parameters(), engine::AdamOptions()),
       elites_(options.elites, options.elite_window) {}
 
-double Reinforce::Baseline(double first) const {
+double Reinforce::MovingAverage(double first) const {
   return baseline_weight_ > 0 ? baseline_sum_ / baseline_weight_ : first;
 }
 
@@ -46,7 +35,7 @@ std::vector<double> Reinforce::Advantages(RoundStats* stats) {
   std::vector<double> advantages = ReturnsToGo(rollout_, static_cast<double>(options_.gamma));
   advantages.resize(static_cast<size_t>(rollout_.complete_rows));
   const double mean = MomentsOf(advantages).mean;
-  stats->baseline = Baseline(mean);
+  stats->baseline = options_.baseline == Baseline::kBatch ? mean : MovingAverage(mean);
   const double decay = static_cast<double>(options_.baseline_decay);
   baseline_sum_ = decay * baseline_sum_ + (1 - decay) * mean;
   baseline_weight_ = decay * baseline_weight_ + (1 - decay);

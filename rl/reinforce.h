@@ -2,9 +2,11 @@
 // bonus, optional masks and a memory of the best recent proposals: the hardware agent of RHNAS,
 // critic-free and one-step there, but good for whole episodes.
 //
-// The baseline is a true exponential average, baseline = decay baseline + (1 - decay) batch mean,
-// corrected for its start from zero as Adam corrects its moments, and a batch is judged by the
-// baseline of the batches before it (the first by its own mean).
+// The moving baseline is a true exponential average, baseline = decay baseline + (1 - decay) batch
+// mean, corrected for its start from zero as Adam corrects its moments, and a batch is judged by
+// the baseline of the batches before it (the first by its own mean). The batch baseline is the mean
+// of the batch itself: in a one-step problem it shortens the expected gradient of n episodes by the
+// factor (n - 1) / n and leaves its direction.
 #pragma once
 
 #include "engine/optimizer.h"
@@ -35,7 +37,7 @@ class Reinforce : public Agent {
   // Weights of the complete rows' log-probabilities; moves the baseline on.
   std::vector<double> Advantages(RoundStats* stats);
   // The moving average; `first` where there is none yet.
-  double Baseline(double first) const;
+  double MovingAverage(double first) const;
 
   AgentOptions options_;
   engine::ThreadPool& pool_;

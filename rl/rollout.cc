@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/check.h"
+#include "rl/resample.h"
 
 namespace rhnas::rl {
 
@@ -49,9 +50,10 @@ void Player::Gather(Actor& actor, int64_t max_steps, int episodes, Rollout* roll
       return_ = 0;
     }
     environment_.Observe(observation.data());
-    const bool masked = environment_.Mask(mask.data());
-    if (!masked) mask.assign(total, 1);
-    actor.Sample(observation.data(), masked ? mask.data() : nullptr, rng_, action.data());
+    bool masked = false;
+    DrawAdmissible(environment_, action.data(), [&] {
+      masked = actor.Draw(environment_, observation.data(), &rng_, action.data(), mask.data());
+    });
     const StepResult result = environment_.Act(action.data(), rng_);
     RHNAS_CHECK(std::isfinite(result.reward),
                 "the environment gave the reward %g; rewards must be finite", result.reward);

@@ -21,7 +21,7 @@ struct Rollout {
   int rows = 0;
   bool masked = false;              // some row has a mask
   std::vector<float> observations;  // rows x observation size
-  std::vector<uint8_t> masks;       // rows x choices; all ones in rows without a mask
+  std::vector<uint8_t> masks;       // rows x choices, as each head was drawn under; without: ones
   std::vector<int32_t> actions;     // rows x heads
   std::vector<double> rewards;      // rows
   std::vector<StepEnd> ends;        // rows
@@ -41,7 +41,9 @@ class Player {
  public:
   Player(Environment& environment, engine::Rng& rng) : environment_(environment), rng_(rng) {}
   // Appends steps until `episodes` more have ended or `max_steps` steps were taken.
-  // REQUIRES: max_steps >= 1, episodes >= 1. A reward that is not finite is an RHNAS_CHECK.
+  // Draws again what is not admissible; its log-probability stays that of one draw, as the chance
+  // of an admissible draw is not known. REQUIRES: max_steps >= 1, episodes >= 1. A reward that is
+  // not finite is an RHNAS_CHECK.
   void Gather(Actor& actor, int64_t max_steps, int episodes, Rollout* rollout);
 
  private:

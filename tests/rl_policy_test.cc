@@ -224,7 +224,7 @@ TEST(Policy, StartsNearlyUniformAndOrthogonal) {
   engine::ThreadPool pool(1);
   Tape tape(pool);
   const float observation[4] = {1, -1, 2, 0.5f};
-  const Var logits = policy.Logits(tape, observation, 1);
+  const Var logits = policy.Trunk(tape, observation, 1);
   EXPECT_LT(std::fabs(tape.value(logits)[0] - tape.value(logits)[1]), 0.2f);
 }
 
