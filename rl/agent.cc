@@ -15,6 +15,8 @@
 #include "rl/q_learning.h"
 #include "rl/random_search.h"
 #include "rl/reinforce.h"
+#include "rl/sarsa.h"
+#include "rl/softmax_table.h"
 
 namespace rhnas::rl {
 
@@ -105,16 +107,27 @@ engine::Result<std::unique_ptr<Agent>> MakeRandom(const AgentOptions& options,
   return std::unique_ptr<Agent>(std::make_unique<RandomSearch>(options));
 }
 
-engine::Result<std::unique_ptr<Agent>> MakeQLearning(const AgentOptions& options,
-                                                     const Environment& environment,
-                                                     engine::ThreadPool& /*pool*/) {
-  if (QLearning::Entries(environment) > QLearning::kMaxEntries) {
-    return Status::Error(
-        "agent qlearning keeps a table of at most %lld entries and this problem has more; use "
-        "reinforce or a2c",
-        static_cast<long long>(QLearning::kMaxEntries));
+std::unique_ptr<Agent> NewTable(const AgentOptions& options, const Environment& environment) {
+  if (options.name == "sarsa") return std::make_unique<Sarsa>(options, environment);
+  if (options.name == "expected-sarsa") {
+    return std::make_unique<ExpectedSarsa>(options, environment);
   }
-  return std::unique_ptr<Agent>(std::make_unique<QLearning>(options, environment));
+  if (options.name == "softmax") {
+    return std::make_unique<SoftmaxTable>(options, SoftmaxTableOptions(), environment);
+  }
+  return std::make_unique<QLearning>(options, environment);
+}
+
+engine::Result<std::unique_ptr<Agent>> MakeTable(const AgentOptions& options,
+                                                 const Environment& environment,
+                                                 engine::ThreadPool& /*pool*/) {
+  if (DecisionTree::Entries(environment) > DecisionTree::kMaxEntries) {
+    return Status::Error(
+        "agent %s keeps a table of at most %lld entries and this problem has more; use reinforce, "
+        "a2c or ppo",
+        options.name.c_str(), static_cast<long long>(DecisionTree::kMaxEntries));
+  }
+  return NewTable(options, environment);
 }
 
 template <class T>
@@ -145,7 +158,10 @@ const AgentRow kAgents[] = {
     {{"reinforce", "batches of REINFORCE, rank scores, memory of the best", AgentKind::kLearning},
      Make<Reinforce>},
     {{"a2c", "advantage actor-critic with GAE", AgentKind::kLearning}, Make<ActorCritic>},
-    {{"qlearning", "tabular Q-learning", AgentKind::kTabular}, MakeQLearning},
+    {{"qlearning", "tabular Q-learning", AgentKind::kTabular}, MakeTable},
+    {{"sarsa", "tabular SARSA", AgentKind::kTabular}, MakeTable},
+    {{"expected-sarsa", "tabular expected SARSA", AgentKind::kTabular}, MakeTable},
+    {{"softmax", "policy gradient on a table of preferences", AgentKind::kTabular}, MakeTable},
     {{"random", "uniform among what is allowed", AgentKind::kBlackBox}, MakeRandom},
     {{"exhaustive", "all points in order", AgentKind::kBlackBox}, MakeExhaustive},
     {{"evolution", "regularized evolution", AgentKind::kBlackBox}, MakeRival<RegularizedEvolution>},

@@ -67,7 +67,7 @@ enum class Baseline {
 // The defaults suit proposing whole designs (one step, 6 to 8 heads, most points invalid, a few
 // hundred evaluations); bench/bench_agents.cc and tests/rl_proposals_test.cc hold them to it.
 struct AgentOptions {
-  std::string name = "reinforce";  // reinforce, a2c, qlearning, random
+  std::string name = "reinforce";  // one of AgentNames()
   int hidden = 64, layers = 2;     // policy MLP; with no observation its input is a constant 1
   int batch = 16;                  // episodes (one-step problems: proposals) per update
   float learning_rate = 4e-3f;
@@ -86,8 +86,8 @@ struct AgentOptions {
   float gamma = 0.99f, lambda = 0.95f;  // discount; GAE (a2c)
   int rollout = 0;                      // a2c: steps per update; 0: one update a round
   float value_weight = 0.5f, clip_norm = 0.5f;
-  float q_step = 0.1f;   // qlearning: step towards the target
-  float epsilon = 0.1f;  // qlearning: anneals to epsilon_final over anneal_steps
+  float q_step = 0.1f;   // tables of values: step towards the target
+  float epsilon = 0.1f;  // qlearning, sarsa: anneals to epsilon_final over anneal_steps
   float epsilon_final = 0.1f;
   int64_t budget = 0;  // evaluations that the whole search may take, for schedules; 0: not known
   uint64_t seed = 1;
@@ -114,6 +114,9 @@ struct AgentInfo {
   const char* name;
   const char* summary;  // one line
   AgentKind kind;
+  // The fewest evaluations with which it does what its name says (a first population, a first model
+  // and a step by it); rhnas compare refuses less.
+  int64_t minimum = 1;
 };
 std::vector<AgentInfo> Agents();
 std::vector<std::string> AgentNames();

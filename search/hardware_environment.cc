@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "engine/check.h"
 #include "engine/hash.h"
@@ -64,7 +65,17 @@ std::array<float, 8> Summary(const std::vector<hw::Layer>& layers) {
           scaled(maps, 20)};
 }
 
+constexpr const char* kHandlingNames[] = {"penalty", "resample", "static-mask", "mask"};
+
 }  // namespace
+
+const char* InvalidHandlingName(InvalidHandling handling) {
+  return kHandlingNames[static_cast<size_t>(handling)];
+}
+
+std::vector<std::string> InvalidHandlingNames() {
+  return {std::begin(kHandlingNames), std::end(kHandlingNames)};
+}
 
 HardwareEnvironment::HardwareEnvironment(Setup setup, engine::ThreadPool& pool)
     : setup_(std::move(setup)),
@@ -72,6 +83,8 @@ HardwareEnvironment::HardwareEnvironment(Setup setup, engine::ThreadPool& pool)
       sizes_(setup_.space->sizes()),
       workload_({}),
       best_(setup_.reference) {
+  RHNAS_CHECK(setup_.accelerator->rules().size() <= 64, "%zu rules, at most 64 are told apart",
+              setup_.accelerator->rules().size());
   proposals_.by_rule.assign(setup_.accelerator->rules().size(), 0);
   proposals_.sample.resize(setup_.accelerator->rules().size());
 }
@@ -83,11 +96,22 @@ void HardwareEnvironment::SetNetwork(const std::vector<hw::Layer>& layers) {
   workload_ = Workload(layers);
   observation_ = Summary(layers);
   memo_.clear();
+  if (setup_.invalid != InvalidHandling::kPenalty && setup_.valid == nullptr) {
+    // A user's own table of costs says itself what runs, as does a network of one layer.
+    const bool given = setup_.costs.layers != nullptr && setup_.costs.layers->head().given;
+    setup_.valid =
+        std::make_shared<hw::ValidSet>(*setup_.space, setup_.limits, !given && layers.size() > 1);
+  }
+  RHNAS_CHECK(
+      setup_.valid == nullptr ||
+          (setup_.valid->box() == setup_.space->points() && !setup_.valid->empty()),
+      "%lld valid points of %lld for a space of %lld", static_cast<long long>(setup_.valid->size()),
+      static_cast<long long>(setup_.valid->box()), static_cast<long long>(setup_.space->points()));
   const std::optional<DesignCost> cost =
       Evaluate(*setup_.costs.Model(*setup_.reference), workload_, pool_);
   RHNAS_CHECK(cost.has_value(), "the default accelerator cannot run the network");
   reference_cost_ = *cost;
-  ++evaluations_;
+  ++cost_evaluations_;
   const bool had_best = best_valid_;
   const hw::DesignPtr incumbent = best_;
   best_valid_ = false;
@@ -97,7 +121,7 @@ void HardwareEnvironment::SetNetwork(const std::vector<hw::Layer>& layers) {
   if (had_best && !hw::SameDesign(*incumbent, *setup_.reference)) {
     const std::optional<DesignCost> again =
         Evaluate(*setup_.costs.Model(*incumbent), workload_, pool_);
-    ++evaluations_;
+    ++cost_evaluations_;
     if (again) Consider(incumbent, *again, Reward(*again));
   }
 }
@@ -108,12 +132,72 @@ void HardwareEnvironment::Observe(float* observation) const {
   std::copy(observation_.begin(), observation_.end(), observation);
 }
 
+bool HardwareEnvironment::Mask(uint8_t* mask) const {
+  if (setup_.invalid != InvalidHandling::kStaticMask && setup_.invalid != InvalidHandling::kMask) {
+    return false;
+  }
+  const std::vector<uint8_t>& bounds = setup_.valid->static_mask();
+  std::copy(bounds.begin(), bounds.end(), mask);
+  return true;
+}
+
+bool HardwareEnvironment::MaskHead(int head, const int* action, uint8_t* mask) const {
+  if (setup_.invalid != InvalidHandling::kMask) return false;
+  setup_.valid->MaskAfter(head, action, mask);
+  return true;
+}
+
+bool HardwareEnvironment::Admissible(const int* action) const {
+  const bool told =
+      setup_.invalid == InvalidHandling::kResample || setup_.invalid == InvalidHandling::kMask;
+  return !told || setup_.valid->Contains(action);
+}
+
 rl::StepResult HardwareEnvironment::Act(const int* action, engine::Rng& /*rng*/) {
   const std::vector<int> index(action, action + sizes_.size());
+  const int64_t point = PointOf(index, sizes_);
+  const auto [at, fresh] = memo_.try_emplace(point);
+  Known& known = at->second;
+  if (fresh) {
+    known = Ask(index, point);
+    ++proposals_.distinct;
+    if (known.valid()) ++proposals_.distinct_valid;
+  }
+  ++proposals_.total;
+  if (known.valid()) {
+    ++proposals_.valid;
+    last_metrics_ = known.metrics;
+  } else if (known.broken == 0) {
+    ++proposals_.unmappable;
+  } else {
+    for (size_t rule = 0; rule < proposals_.by_rule.size(); ++rule) {
+      proposals_.by_rule[rule] += known.broken >> rule & 1;
+    }
+  }
   rl::StepResult step;
-  step.reward = Propose(index);
+  step.reward = known.reward;
+  step.valid = known.valid();
   step.terminal = true;
   return step;
+}
+
+void HardwareEnvironment::Metrics(double* values) const {
+  std::copy(last_metrics_.begin(), last_metrics_.end(), values);
+}
+
+bool HardwareEnvironment::MetricGoal(double* weight, double* limit) const {
+  const Objective objective = setup_.objective;
+  weight[0] = objective == Objective::kEnergy ? 0 : 1;
+  weight[1] = objective == Objective::kLatency ? 0 : 1;
+  weight[2] = 0;
+  limit[0] = limit[1] = limit[2] = std::numeric_limits<double>::infinity();
+  if (setup_.latency_max > 0) {
+    limit[0] = std::log(setup_.latency_max / static_cast<double>(reference_cost_.latency_cycles));
+  }
+  if (setup_.limits.area_max_um2) {
+    limit[2] = std::log(*setup_.limits.area_max_um2 / reference_cost_.area_um2);
+  }
+  return true;
 }
 
 double HardwareEnvironment::Reward(const DesignCost& cost) const {
@@ -137,72 +221,58 @@ void HardwareEnvironment::Consider(const hw::DesignPtr& design, const DesignCost
   best_reward_ = reward;
 }
 
-// As Propose, from the landscape.
-double HardwareEnvironment::ProposeKnown(const std::vector<int>& index) {
-  const Landscape& landscape = *setup_.landscape;
-  const int64_t point = PointOf(index, sizes_);
-  ++proposals_.total;
-  const uint32_t broken = landscape.broken_rules(point);
-  if (broken != 0) {
-    bool unseen = false;
-    for (size_t rule = 0; rule < proposals_.by_rule.size(); ++rule) {
-      if ((broken >> rule & 1) != 0) unseen |= proposals_.by_rule[rule]++ == 0;
+// Which rules the point breaks, and the penalty for it. `design` is made where it is needed.
+void HardwareEnvironment::AskRules(const std::vector<int>& index, int64_t point,
+                                   hw::DesignPtr* design, Known* known) {
+  double severity = 0;
+  bool unseen = true;  // a rule that no sample is known of
+  if (setup_.landscape != nullptr) {
+    known->broken = setup_.landscape->broken_rules(point);
+    severity = setup_.landscape->severity(point);
+    unseen = false;
+    for (size_t rule = 0; rule < proposals_.sample.size(); ++rule) {
+      unseen |= (known->broken >> rule & 1) != 0 && proposals_.sample[rule].empty();
     }
-    if (unseen) {
-      const hw::DesignPtr design = setup_.space->At(index);
-      for (const hw::BrokenRule& verdict : design->CheckAll(setup_.limits)) {
-        std::string& sample = proposals_.sample[static_cast<size_t>(verdict.rule)];
-        if (sample.empty()) sample = design->ShortName() + ": " + verdict.ToString();
-      }
+  }
+  if (unseen) {
+    *design = setup_.space->At(index);
+    severity = 0;
+    for (const hw::BrokenRule& verdict : (*design)->CheckAll(setup_.limits)) {
+      known->broken |= uint64_t{1} << verdict.rule;
+      severity += verdict.severity;
+      std::string& sample = proposals_.sample[static_cast<size_t>(verdict.rule)];
+      if (sample.empty()) sample = (*design)->ShortName() + ": " + verdict.ToString();
     }
-    return kWorstValid - std::min(landscape.severity(point), 8.0) / 8;
   }
-  const bool runs = landscape.state(point) == Landscape::State::kRuns;
-  ++(runs ? proposals_.valid : proposals_.unmappable);
-  const double reward = runs ? Reward(landscape.cost(point)) : kWorstValid - 1;
-  if (!memo_.emplace(point, reward).second) return reward;
-  ++evaluations_;
-  if (runs && (!best_valid_ || reward > best_reward_)) {
-    Consider(setup_.space->At(index), landscape.cost(point), reward);
-  }
-  return reward;
+  known->reward = kWorstValid - std::min(severity, 8.0) / 8;
 }
 
-double HardwareEnvironment::Propose(const std::vector<int>& index) {
-  if (setup_.landscape != nullptr) return ProposeKnown(index);
-  const hw::DesignPtr design = setup_.space->At(index);
-  ++proposals_.total;
-  const std::vector<hw::BrokenRule> broken = design->CheckAll(setup_.limits);
-  if (!broken.empty()) {
-    double severity = 0;
-    for (const hw::BrokenRule& verdict : broken) {
-      const size_t rule = static_cast<size_t>(verdict.rule);
-      ++proposals_.by_rule[rule];
-      if (proposals_.sample[rule].empty()) {
-        proposals_.sample[rule] = design->ShortName() + ": " + verdict.ToString();
-      }
-      severity += verdict.severity;
-    }
-    return kWorstValid - std::min(severity, 8.0) / 8;
+std::optional<DesignCost> HardwareEnvironment::AskCost(const hw::Design* design, int64_t point) {
+  if (setup_.landscape == nullptr) {
+    return Evaluate(*setup_.costs.Model(*design), workload_, pool_);
   }
-  const int64_t point = PointOf(index, sizes_);
-  const auto known = memo_.find(point);
-  if (known != memo_.end()) {
-    ++(known->second >= kWorstValid ? proposals_.valid : proposals_.unmappable);
-    return known->second;
+  if (setup_.landscape->state(point) != Landscape::State::kRuns) return std::nullopt;
+  return setup_.landscape->cost(point);
+}
+
+HardwareEnvironment::Known HardwareEnvironment::Ask(const std::vector<int>& index, int64_t point) {
+  Known known;
+  hw::DesignPtr design;
+  AskRules(index, point, &design, &known);
+  if (known.broken != 0) return known;
+  const std::optional<DesignCost> cost = AskCost(design.get(), point);
+  ++cost_evaluations_;
+  known.reward = kWorstValid - 1;
+  if (!cost) return known;
+  known.reward = Reward(*cost);
+  known.metrics = {std::log(static_cast<double>(cost->latency_cycles) /
+                            static_cast<double>(reference_cost_.latency_cycles)),
+                   std::log(cost->energy_pj / reference_cost_.energy_pj),
+                   std::log(cost->area_um2 / reference_cost_.area_um2)};
+  if (!best_valid_ || known.reward > best_reward_) {
+    Consider(design != nullptr ? design : setup_.space->At(index), *cost, known.reward);
   }
-  const std::optional<DesignCost> cost = Evaluate(*setup_.costs.Model(*design), workload_, pool_);
-  ++evaluations_;
-  double reward = kWorstValid - 1;
-  if (cost) {
-    ++proposals_.valid;
-    reward = Reward(*cost);
-    Consider(design, *cost, reward);
-  } else {
-    ++proposals_.unmappable;
-  }
-  memo_.emplace(point, reward);
-  return reward;
+  return known;
 }
 
 void HardwareEnvironment::Save(engine::ArchiveWriter& archive, const std::string& prefix) const {
@@ -210,22 +280,25 @@ void HardwareEnvironment::Save(engine::ArchiveWriter& archive, const std::string
   archive.Put(prefix + "best_cost", best_cost_);
   archive.Put(prefix + "best_reward", best_reward_);
   archive.Put(prefix + "best_valid", best_valid_);
-  archive.Put(prefix + "evaluations", evaluations_);
+  archive.Put(prefix + "evaluations", cost_evaluations_);
   archive.Put(prefix + "total", proposals_.total);
   archive.Put(prefix + "valid", proposals_.valid);
+  archive.Put(prefix + "distinct", proposals_.distinct);
+  archive.Put(prefix + "distinct_valid", proposals_.distinct_valid);
   archive.Put(prefix + "unmappable", proposals_.unmappable);
   archive.PutVector(prefix + "by_rule", proposals_.by_rule);
   for (size_t rule = 0; rule < proposals_.sample.size(); ++rule) {
     archive.PutString(prefix + "sample" + std::to_string(rule), proposals_.sample[rule]);
   }
+  archive.Put(prefix + "last_metrics", last_metrics_);
   std::vector<int64_t> points;
-  std::vector<double> rewards;
-  for (const auto& [point, reward] : memo_) {
+  std::vector<Known> known;
+  for (const auto& [point, what] : memo_) {
     points.push_back(point);
-    rewards.push_back(reward);
+    known.push_back(what);
   }
   archive.PutVector(prefix + "memo_points", points);
-  archive.PutVector(prefix + "memo_rewards", rewards);
+  archive.PutVector(prefix + "memo", known);
 }
 
 engine::Status HardwareEnvironment::Load(engine::ArchiveReader& archive,
@@ -235,18 +308,21 @@ engine::Status HardwareEnvironment::Load(engine::ArchiveReader& archive,
   archive.Get(prefix + "best_cost", &best_cost_);
   archive.Get(prefix + "best_reward", &best_reward_);
   archive.Get(prefix + "best_valid", &best_valid_);
-  archive.Get(prefix + "evaluations", &evaluations_);
+  archive.Get(prefix + "evaluations", &cost_evaluations_);
   archive.Get(prefix + "total", &proposals_.total);
   archive.Get(prefix + "valid", &proposals_.valid);
+  archive.Get(prefix + "distinct", &proposals_.distinct);
+  archive.Get(prefix + "distinct_valid", &proposals_.distinct_valid);
   archive.Get(prefix + "unmappable", &proposals_.unmappable);
   archive.GetVector(prefix + "by_rule", &proposals_.by_rule);
   for (size_t rule = 0; rule < proposals_.sample.size(); ++rule) {
     archive.GetString(prefix + "sample" + std::to_string(rule), &proposals_.sample[rule]);
   }
+  archive.Get(prefix + "last_metrics", &last_metrics_);
   std::vector<int64_t> points;
-  std::vector<double> rewards;
+  std::vector<Known> known;
   archive.GetVector(prefix + "memo_points", &points);
-  archive.GetVector(prefix + "memo_rewards", &rewards);
+  archive.GetVector(prefix + "memo", &known);
   if (!archive.status().ok()) return archive.status();
   const hw::Result<hw::DesignPtr> design = setup_.accelerator->Parse(best, "checkpoint");
   if (!design.ok()) return engine::Status::Error("%s", design.error().c_str());
@@ -255,13 +331,13 @@ engine::Status HardwareEnvironment::Load(engine::ArchiveReader& archive,
                                  proposals_.by_rule.size(), setup_.accelerator->name(),
                                  proposals_.sample.size());
   }
-  if (points.size() != rewards.size()) {
+  if (points.size() != known.size()) {
     return engine::Status::Error("checkpoint: %zu evaluated points but %zu rewards", points.size(),
-                                 rewards.size());
+                                 known.size());
   }
   best_ = *design;
   memo_.clear();
-  for (size_t i = 0; i < points.size(); ++i) memo_.emplace(points[i], rewards[i]);
+  for (size_t i = 0; i < points.size(); ++i) memo_.emplace(points[i], known[i]);
   return engine::Status::Ok();
 }
 

@@ -35,7 +35,7 @@ std::string JointSearch::Impl::Fingerprint() const {
       "search=%d "
       "final=%d batch=%d arch_every=%d hw_every=%d hw_evaluations=%d hw_final=%d lambda=%.17g "
       "gradient=%d "
-      "lr=%.9g decay=%.9g arch_lr=%.9g tau=%.9g..%.9g agent=%s seed=%llu%s",
+      "lr=%.9g decay=%.9g arch_lr=%.9g tau=%.9g..%.9g agent=%s invalid=%s seed=%llu%s",
       o.space.c_str(), o.width, o.always_pw, accelerator->name(), file_name(o.hw_space).c_str(),
       o.bus_bits, file_name(o.fixed_hw).c_str(), ObjectiveName(o.objective), o.area_max,
       o.board.c_str(), o.latency_max, o.accuracy_min, file_name(o.energy_table.file).c_str(),
@@ -46,7 +46,7 @@ std::string JointSearch::Impl::Fingerprint() const {
       o.lambda, static_cast<int>(o.arch_gradient), static_cast<double>(o.weight_lr),
       static_cast<double>(o.weight_decay), static_cast<double>(o.arch_lr),
       static_cast<double>(o.temperature), static_cast<double>(o.temperature_final), o.agent.c_str(),
-      static_cast<unsigned long long>(o.seed), layers.c_str());
+      InvalidHandlingName(o.invalid), static_cast<unsigned long long>(o.seed), layers.c_str());
 }
 
 Status JointSearch::Impl::Save(const std::string& path) const {

@@ -186,6 +186,19 @@ Status JointSearch::Impl::Init() {
   setup.costs = cost_source;
   setup.objective = o.objective;
   setup.latency_max = o.latency_max;
+  setup.invalid = o.invalid;
+  if (o.invalid != InvalidHandling::kPenalty) {
+    // A user's own costs say themselves what runs.
+    const bool given = cost_source.layers != nullptr && cost_source.layers->head().given;
+    setup.valid = std::make_shared<hw::ValidSet>(*hw_space, limits, !given);
+    if (setup.valid->empty() && searches_hardware()) {
+      return Status::Error(
+          "no accelerator of %s within the limits runs networks: choose another space, or raise "
+          "--area-max",
+          hw_space->name().c_str());
+    }
+    if (setup.valid->empty()) setup.invalid = InvalidHandling::kPenalty;
+  }
   environment = std::make_unique<HardwareEnvironment>(std::move(setup), pool);
   rl::AgentOptions agent_options;
   agent_options.name = o.agent;

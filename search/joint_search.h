@@ -62,6 +62,7 @@ struct SearchOptions {
   float temperature = 5.0f, temperature_final = 0.5f;
   // Hardware search.
   std::string agent = "reinforce";
+  InvalidHandling invalid = InvalidHandling::kPenalty;
   // Everything else.
   uint64_t seed = 1;
   int threads = 0;

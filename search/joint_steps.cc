@@ -377,7 +377,7 @@ void JointSearch::Impl::Finish() {
   result.accuracy = test.accuracy;
   result.validation_accuracy = validation.accuracy;
   result.proposals = environment->proposals();
-  result.evaluations = environment->evaluations();
+  result.evaluations = environment->cost_evaluations();
   result.latency_met = options.latency_max <= 0 ||
                        static_cast<double>(result.cost.latency_cycles) <= options.latency_max;
   result.accuracy_met = options.accuracy_min <= 0 || validation.accuracy >= options.accuracy_min;

@@ -46,6 +46,20 @@ void DeclareBoardFlag(std::string* board, FlagSet* flags) {
       "the accelerator must fit this board too");
 }
 
+void DeclareInvalidFlag(InvalidHandling* invalid, FlagSet* flags) {
+  flags->Choice(
+      "invalid", InvalidHandlingNames(), InvalidHandlingName(*invalid),
+      [invalid](const std::string& text) {
+        const std::vector<std::string> names = InvalidHandlingNames();
+        for (size_t i = 0; i < names.size(); ++i) {
+          if (names[i] == text) *invalid = static_cast<InvalidHandling>(i);
+        }
+      },
+      [invalid] { return std::string(InvalidHandlingName(*invalid)); },
+      "what the agent does about accelerators that cannot be built: learn from penalties, draw "
+      "again, or never propose them (mask: exact; static-mask: by bounds of single parameters)");
+}
+
 void DeclareSearchFlags(SearchOptions* o, FlagSet* flags) {
   flags->Group("Network space");
   Flag& space = flags->Text("space", "NAME", &o->space,
@@ -144,6 +158,7 @@ void DeclareSearchFlags(SearchOptions* o, FlagSet* flags) {
 
   flags->Group("Hardware search");
   flags->Choice("agent", &o->agent, rl::AgentNames(), "who proposes accelerators");
+  DeclareInvalidFlag(&o->invalid, flags);
 
   flags->Group("Run");
   flags->Int64("seed", &o->seed, "seed of all random numbers: same seed, same bits");

@@ -17,5 +17,7 @@ std::string BusChoice(int bits);
 // A data set that is read from files needs --data.
 engine::Status CheckDataFlags(const std::string& dataset, const std::string& dir);
 void DeclareBoardFlag(std::string* board, FlagSet* flags);
+// --invalid: how invalid accelerators are dealt with; the default is what stands in *invalid.
+void DeclareInvalidFlag(InvalidHandling* invalid, FlagSet* flags);
 
 }  // namespace rhnas::search

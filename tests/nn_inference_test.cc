@@ -107,7 +107,7 @@ void CheckNetwork(const Space& space, const Genotype& path, const std::string& w
 TEST(NnInference, EqualsForward) {
   for (const char* text :
        {"resnet20", "resnet20@28x28x1", "resnet20@9x9x3", "resnet18@64x64x3", "resnet18@57x57x3",
-        "resnet50@17x17x3", "mobilenet_v1@64x64x3", "mobilenet_v2@33x33x1", "mobilenet_v2@96x96x3",
+        "mobilenet_v1@64x64x3", "mobilenet_v2@33x33x1", "mobilenet_v2@96x96x3",
         "mobilenet_v2_cifar", "fbnet-a@cifar,w0.25", "fbnet-b@cifar,w0.25,nopw", "fbnet-c@cifar",
         "tiny:k3_e1_g2,k3_e3,k3_e6,skip,k5_e1,skip",
         "tiny:k5_e3,k3_e1_g2,k3_e1_g2,k5_e3,k3_e1_g2,k3_e6",
@@ -196,6 +196,11 @@ TEST(NnInference, EveryBlockAndActivation) {
       residual.shortcut = Shortcut::kPadded;
       CheckBlock(residual, 16, 24, 12, stride, "padded" + at);
       CheckBlock(residual, 16, 16, 12, stride, "residual" + at);
+      residual.expansion = 4;
+      CheckBlock(residual, 16, 32, 12, stride, "padded bottleneck" + at);
+      residual.shortcut = Shortcut::kProjection;
+      CheckBlock(residual, 16, 32, 12, stride, "bottleneck" + at);
+      CheckBlock(residual, 32, 32, 12, stride, "bottleneck of one size" + at);
       CheckBlock(MakeBlock(BlockKind::kSkip, 1, activation), 16, 24, 12, stride, "skip" + at);
       if (HasFatalFailure()) return;
     }

@@ -248,7 +248,11 @@ TEST_P(Resume, RoundsSaveLoadRoundsIsBitForBit) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(EveryAgent, Resume, testing::ValuesIn(AgentNames()),
-                         [](const auto& tested) { return tested.param; });
+                         [](const auto& tested) {
+                           std::string name = tested.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 TEST(PolicyAgents, SameBitsForAnyNumberOfThreads) {
   for (const char* name : {"reinforce", "a2c"}) {

@@ -61,7 +61,7 @@ TEST(QLearning, SolvesDeterministicFrozenLakeExactly) {
 
 TEST(QLearning, ComesWithinTwoPercentOfOptimalOnSlipperyFrozenLake) {
   AgentOptions options;
-  options.q_step = 0.05f;
+  options.q_step = 0.02f;
   options.epsilon = 1;
   options.epsilon_final = 0.05f;
   options.anneal_steps = 200000;

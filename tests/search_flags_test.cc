@@ -295,6 +295,7 @@ TEST(SearchFlags, EverySettingRoundTrips) {
                         "--temperature-final=0.25",
                         "--agent",
                         "random",
+                        "--invalid=static-mask",
                         "--seed=77",
                         "--threads=3"})
                 .message(),
@@ -331,6 +332,7 @@ TEST(SearchFlags, EverySettingRoundTrips) {
   EXPECT_EQ(options.temperature, 4.0f);
   EXPECT_EQ(options.temperature_final, 0.25f);
   EXPECT_EQ(options.agent, "random");
+  EXPECT_EQ(options.invalid, InvalidHandling::kStaticMask);
   EXPECT_EQ(options.seed, 77u);
   EXPECT_EQ(options.threads, 3);
 

@@ -247,7 +247,7 @@ TEST(HardwareEnvironment, RewardsAreBoundedAndGraded) {
   EXPECT_EQ(environment.best_reward(), best);
   EXPECT_EQ(environment.proposals().total, 600);
   EXPECT_EQ(environment.proposals().unmappable % 2, 0);
-  EXPECT_LE(environment.evaluations(), valid + environment.proposals().unmappable / 2 + 2)
+  EXPECT_LE(environment.cost_evaluations(), valid + environment.proposals().unmappable / 2 + 2)
       << "a repeated proposal costs no evaluation";
   for (size_t rule = 0; rule < environment.proposals().by_rule.size(); ++rule) {
     EXPECT_EQ(environment.proposals().by_rule[rule] > 0,
