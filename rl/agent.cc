@@ -9,12 +9,14 @@
 #include "rl/bayesian.h"
 #include "rl/cma_es.h"
 #include "rl/coordinate.h"
+#include "rl/evaluator.h"
 #include "rl/evolution.h"
 #include "rl/exhaustive.h"
 #include "rl/genetic.h"
 #include "rl/q_learning.h"
 #include "rl/random_search.h"
 #include "rl/reinforce.h"
+#include "rl/relaxation.h"
 #include "rl/sarsa.h"
 #include "rl/softmax_table.h"
 
@@ -148,6 +150,28 @@ engine::Result<std::unique_ptr<Agent>> MakeExhaustive(const AgentOptions& option
   return std::unique_ptr<Agent>(std::make_unique<Exhaustive>(options, environment));
 }
 
+engine::Result<std::unique_ptr<Agent>> MakeRelaxation(const AgentOptions& options,
+                                                      const Environment& environment,
+                                                      engine::ThreadPool& pool) {
+  RelaxationOptions relaxation;
+  for (const RelaxationOptions& other :
+       {RelaxationOptions::Published(), RelaxationOptions::Uncentred()}) {
+    if (options.name == other.name) relaxation = other;
+  }
+  return std::unique_ptr<Agent>(
+      std::make_unique<Relaxation>(options, relaxation, environment, pool));
+}
+
+engine::Result<std::unique_ptr<Agent>> MakeEvaluator(const AgentOptions& options,
+                                                     const Environment& environment,
+                                                     engine::ThreadPool& pool) {
+  EvaluatorOptions evaluator;
+  for (const EvaluatorOptions& other : {EvaluatorOptions::Edd(), EvaluatorOptions::Hdx()}) {
+    if (options.name == other.name) evaluator = other;
+  }
+  return std::unique_ptr<Agent>(std::make_unique<Evaluator>(options, evaluator, environment, pool));
+}
+
 // Every agent, in the order of the help. A new one is a row.
 struct AgentRow {
   AgentInfo info;
@@ -173,6 +197,20 @@ const AgentRow kAgents[] = {
     {{"antcolony", "ant colony optimisation", AgentKind::kBlackBox}, MakeRival<AntColony>},
     {{"gp", "Gaussian process, expected improvement", AgentKind::kBlackBox},
      MakeRival<BayesianSearch>},
+    {{"relaxation", "Gumbel-softmax, straight-through (Auto-NBA), tuned, centred costs",
+      AgentKind::kRelaxed},
+     MakeRelaxation},
+    {{"relaxation-uncentred", "the same with the published loss: drifts off what can be built",
+      AgentKind::kRelaxed},
+     MakeRelaxation},
+    {{"relaxation-published", "the same as published: logits hardly move", AgentKind::kRelaxed},
+     MakeRelaxation},
+    {{"evaluator", "gradients through a learned evaluator (DANCE)", AgentKind::kRelaxed},
+     MakeEvaluator},
+    {{"evaluator-edd", "the same with EDD's barrier at the area cap", AgentKind::kRelaxed},
+     MakeEvaluator},
+    {{"evaluator-hdx", "the same with HDX's gradient projection", AgentKind::kRelaxed},
+     MakeEvaluator},
 };
 
 }  // namespace

@@ -48,6 +48,7 @@ class OneStep : public Environment {
     if (valid_[point] && (valid_steps_ == 1 || reward_[point] > found_)) found_ = reward_[point];
     StepResult result;
     result.reward = reward_[point];
+    result.valid = valid_[point];
     result.terminal = true;
     return result;
   }
