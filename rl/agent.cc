@@ -9,6 +9,7 @@
 #include "rl/bayesian.h"
 #include "rl/cma_es.h"
 #include "rl/coordinate.h"
+#include "rl/dyna.h"
 #include "rl/evaluator.h"
 #include "rl/evolution.h"
 #include "rl/exhaustive.h"
@@ -182,6 +183,8 @@ const AgentRow kAgents[] = {
     {{"reinforce", "batches of REINFORCE, rank scores, memory of the best", AgentKind::kLearning},
      Make<Reinforce>},
     {{"a2c", "advantage actor-critic with GAE", AgentKind::kLearning}, Make<ActorCritic>},
+    {{"dyna", "model-based policy optimisation (DyNA-PPO)", AgentKind::kLearning, 9},
+     MakeRival<Dyna>},
     {{"qlearning", "tabular Q-learning", AgentKind::kTabular}, MakeTable},
     {{"sarsa", "tabular SARSA", AgentKind::kTabular}, MakeTable},
     {{"expected-sarsa", "tabular expected SARSA", AgentKind::kTabular}, MakeTable},

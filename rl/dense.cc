@@ -4,13 +4,30 @@
 
 namespace rhnas::rl {
 
+namespace {
+
+// Four sums at once, so that one addition need not wait for the last.
+double Dot(const double* a, const double* b, int n) {
+  double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+  int i = 0;
+  for (; i + 4 <= n; i += 4) {
+    s0 += a[i] * b[i];
+    s1 += a[i + 1] * b[i + 1];
+    s2 += a[i + 2] * b[i + 2];
+    s3 += a[i + 3] * b[i + 3];
+  }
+  for (; i < n; ++i) s0 += a[i] * b[i];
+  return (s0 + s1) + (s2 + s3);
+}
+
+}  // namespace
+
 bool Cholesky(int n, std::vector<double>* matrix) {
   for (int i = 0; i < n; ++i) {
     double* row = matrix->data() + static_cast<size_t>(i) * static_cast<size_t>(n);
     for (int j = 0; j <= i; ++j) {
       const double* other = matrix->data() + static_cast<size_t>(j) * static_cast<size_t>(n);
-      double sum = row[j];
-      for (int k = 0; k < j; ++k) sum -= row[k] * other[k];
+      const double sum = row[j] - Dot(row, other, j);
       if (j < i) {
         row[j] = sum / other[j];
       } else if (sum > 0) {
@@ -26,9 +43,7 @@ bool Cholesky(int n, std::vector<double>* matrix) {
 void SolveLower(int n, const std::vector<double>& factor, double* x) {
   for (int i = 0; i < n; ++i) {
     const double* row = factor.data() + static_cast<size_t>(i) * static_cast<size_t>(n);
-    double sum = x[i];
-    for (int k = 0; k < i; ++k) sum -= row[k] * x[k];
-    x[i] = sum / row[i];
+    x[i] = (x[i] - Dot(row, x, i)) / row[i];
   }
 }
 
