@@ -4,13 +4,12 @@
 // argmax of every restart is submitted. What is invalid has no metrics and is absent from training.
 // Options: EDD's barrier and HDX's projection for limits of metrics (rl/relaxed_goal.h).
 //
-// One-step problems. Of an environment that says how its reward follows from its metrics these are
-// learned, else the reward. A restart whose argmax was submitted before draws from its relaxed
-// choices instead, so that no round repeats the last (our addition, in the method's favour).
+// Of an environment that says how its reward follows from its metrics these are learned, else the
+// reward. A restart whose argmax was submitted before (or is not admissible) draws from its relaxed
+// choices instead, so that no round repeats the last: our addition, in the method's favour.
 #pragma once
 
-#include "rl/agent.h"
-#include "rl/best_found.h"
+#include "rl/black_box.h"
 #include "rl/evaluator_network.h"
 #include "rl/relaxed_descent.h"
 
@@ -31,38 +30,28 @@ struct EvaluatorOptions {
   static EvaluatorOptions Hdx();
 };
 
-class Evaluator : public Agent {
+class Evaluator : public BlackBox {
  public:
   static constexpr int kFewestRows = 8;
 
   Evaluator(const AgentOptions& options, const EvaluatorOptions& evaluator,
             const Environment& environment, engine::ThreadPool& pool);
 
-  const char* name() const override { return evaluator_.name; }
-  RoundStats Round(Environment& environment, int64_t max_steps, engine::Rng& rng) override;
-  std::vector<int> Greedy(const Environment& environment) override {
-    return best_.Action(environment);
-  }
-  // The best restart's argmax, in the evaluator's opinion, of the last descent.
+  // The best restart's argmax, in the evaluator's opinion, of the last descent; of masks it obeys
+  // only static ones. Before the first descent the best point.
   std::vector<int> Proposal(const Environment& environment) override;
-  void Save(engine::ArchiveWriter& archive, const std::string& prefix) const override;
-  void Load(engine::ArchiveReader& archive, const std::string& prefix) override;
 
   const EvaluatorData& data() const { return data_; }
-  const engine::Tape& tape() const { return tape_; }
+  engine::Tape& tape() { return tape_; }
 
  private:
-  // Starts anew where the observation is another one; what was learned of networks stays.
-  void Observe(const Environment& environment);
-  void Submit(Environment& environment, const int* action, engine::Rng& rng, RoundStats* stats);
-  bool Known(const int* action) const;
-  // Uniform among what is allowed.
-  void Draw(const Environment& environment, const uint8_t* mask, engine::Rng& rng,
-            int* action) const;
-  void Design(Environment& environment, int64_t most, const uint8_t* mask, engine::Rng& rng,
-              RoundStats* stats);
+  void Ask(PointPicker& picker, int* action) override;
+  void Tell(PointPicker& picker, const int* action, const StepResult& result) override;
+  void ProblemChanged() override { next_ = evaluator_.descent.restarts; }
+  void SaveSearch(engine::ArchiveWriter& archive, const std::string& prefix) const override;
+  void LoadSearch(engine::ArchiveReader& archive, const std::string& prefix) override;
+  void Design(PointPicker& picker);
 
-  AgentOptions options_;
   EvaluatorOptions evaluator_;
   HeadLayout layout_;
   bool by_metrics_;
@@ -73,12 +62,10 @@ class Evaluator : public Agent {
   EvaluatorTrainer trainer_;
   EvaluatorData data_;
   RelaxedDescent descent_;
-  BestFound best_;
+  int next_;  // row of the last descent that is submitted next
+  bool designed_ = false;
   std::vector<float> observation_;
-  std::vector<uint64_t> known_;  // hashes of the actions submitted for this observation, sorted
-  std::vector<int> proposal_;    // empty before the first descent
   std::vector<double> metrics_;
-  int64_t steps_ = 0;
 };
 
 }  // namespace rhnas::rl

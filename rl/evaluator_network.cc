@@ -15,33 +15,25 @@ using engine::Var;
 EvaluatorNetwork::EvaluatorNetwork(int observation, int choices, int outputs,
                                    const EvaluatorNetworkOptions& options, engine::Rng& rng)
     : observation_(observation), inputs_(observation + choices), outputs_(outputs) {
-  RHNAS_CHECK(observation >= 0 && choices >= 1 && outputs >= 1 && options.hidden >= 1 &&
-                  options.blocks >= 0,
-              "%d observed, %d choices, %d outputs, %d hidden, %d blocks", observation, choices,
-              outputs, options.hidden, options.blocks);
   const int hidden = options.hidden;
-  // One input a head is 1: its heads, not its inputs, say how large a sum is.
-  auto layer = [&](const std::string& name, int in, int out, float scale) {
-    Add("weight" + name, Shape(in, out), scale, rng);
-    Add("bias" + name, Shape(out), 0, rng);
-  };
-  auto root = [](int n) { return 1 / std::sqrt(static_cast<float>(n)); };
-  layer("_in", inputs_, hidden, 0.3f);
+  RHNAS_CHECK(choices >= 1 && outputs >= 1 && hidden >= 1, "%d choices, %d outputs, %d hidden",
+              choices, outputs, hidden);
+  const float root = 1 / std::sqrt(static_cast<float>(hidden));
+  // One input a head is 1: how many heads there are, not how many inputs, says how large a sum is.
+  AddLayer(inputs_, hidden, 0.3f, rng);
   for (int block = 0; block < options.blocks; ++block) {
-    layer(std::to_string(block) + "a", hidden, hidden, root(hidden));
-    layer(std::to_string(block) + "b", hidden, hidden, 0.5f * root(hidden));
+    AddLayer(hidden, hidden, root, rng);
+    AddLayer(hidden, hidden, 0.5f * root, rng);
   }
-  layer("_out", hidden, outputs, root(hidden));
+  AddLayer(hidden, outputs, root, rng);
 }
 
-engine::Parameter* EvaluatorNetwork::Add(const std::string& name, const Shape& shape, float scale,
-                                         engine::Rng& rng) {
-  parameters_.push_back(std::make_unique<engine::Parameter>("evaluator/" + name, shape));
-  engine::Parameter* parameter = parameters_.back().get();
-  if (scale > 0) {
-    for (int64_t i = 0; i < shape.size(); ++i) parameter->value[i] = scale * rng.Normal();
-  }
-  return parameter;
+void EvaluatorNetwork::AddLayer(int in, int out, float scale, engine::Rng& rng) {
+  const std::string name = std::to_string(parameters_.size());
+  parameters_.push_back(std::make_unique<engine::Parameter>(name + "w", Shape(in, out)));
+  engine::Buffer& weight = parameters_.back()->value;
+  for (int64_t i = 0; i < weight.size(); ++i) weight[i] = scale * rng.Normal();
+  parameters_.push_back(std::make_unique<engine::Parameter>(name + "b", Shape(out)));
 }
 
 Var EvaluatorNetwork::Forward(Tape& tape, Var x, bool frozen) {
@@ -81,62 +73,59 @@ void EvaluatorNetwork::Load(engine::ArchiveReader& archive, const std::string& p
   }
 }
 
-void EvaluatorData::Add(const float* observation, const int* action, const double* metrics) {
-  if (rows_ == kMostRows) {
-    observations_.erase(observations_.begin(), observations_.begin() + observation_);
-    actions_.erase(actions_.begin(), actions_.begin() + layout_.heads());
-    metrics_.erase(metrics_.begin(), metrics_.begin() + outputs_);
-    --rows_;
+void WriteInput(const float* observation, int observed, const HeadLayout& layout, const int* action,
+                float* input) {
+  for (int i = 0; i < observed; ++i) input[i] = observation[i];
+  for (int i = 0; i < layout.total; ++i) input[observed + i] = 0;
+  for (size_t h = 0; h < layout.sizes.size(); ++h) {
+    input[observed + layout.offsets[h] + action[h]] = 1;
   }
-  observations_.insert(observations_.end(), observation, observation + observation_);
-  actions_.insert(actions_.end(), action, action + layout_.heads());
-  metrics_.insert(metrics_.end(), metrics, metrics + outputs_);
-  ++rows_;
+}
+
+void EvaluatorData::Add(const float* observation, const int* action, const double* metrics) {
+  const auto at = static_cast<size_t>(added_ % kMostRows) * static_cast<size_t>(width());
+  if (at == values_.size()) values_.resize(at + static_cast<size_t>(width()));
+  ++added_;
+  double* value = &values_[at];
+  for (int i = 0; i < observation_; ++i) *value++ = static_cast<double>(observation[i]);
+  for (int i = 0; i < layout_.heads(); ++i) *value++ = action[i];
+  for (int i = 0; i < outputs_; ++i) *value++ = metrics[i];
 }
 
 void EvaluatorData::Standardise(float* mean, float* deviation) const {
-  RHNAS_CHECK(rows_ >= 1, "%d rows", rows_);
+  const int count = rows();
+  RHNAS_CHECK(count >= 1, "%d rows", count);
   for (int k = 0; k < outputs_; ++k) {
     double sum = 0, squares = 0;
-    for (int row = 0; row < rows_; ++row) sum += metrics(row)[k];
-    const double average = sum / rows_;
-    for (int row = 0; row < rows_; ++row) {
+    for (int row = 0; row < count; ++row) sum += metrics(row)[k];
+    const double average = sum / count;
+    for (int row = 0; row < count; ++row) {
       squares += (metrics(row)[k] - average) * (metrics(row)[k] - average);
     }
     mean[k] = static_cast<float>(average);
-    deviation[k] = static_cast<float>(std::max(1e-6, std::sqrt(squares / rows_)));
+    deviation[k] = static_cast<float>(std::max(1e-6, std::sqrt(squares / count)));
   }
 }
 
 void EvaluatorData::Input(int row, float* input) const {
-  const float* observed = observations_.data() + static_cast<ptrdiff_t>(row) * observation_;
-  const int32_t* action = actions_.data() + static_cast<ptrdiff_t>(row) * layout_.heads();
-  std::copy(observed, observed + observation_, input);
-  std::fill(input + observation_, input + observation_ + layout_.total, 0.0f);
-  for (int h = 0; h < layout_.heads(); ++h) {
-    input[observation_ + layout_.offsets[static_cast<size_t>(h)] + action[h]] = 1;
-  }
+  const double* value = Row(row);
+  for (int i = 0; i < observation_; ++i) *input++ = static_cast<float>(*value++);
+  for (int i = 0; i < layout_.total; ++i) input[i] = 0;
+  for (int offset : layout_.offsets) input[offset + static_cast<int>(*value++)] = 1;
 }
 
 void EvaluatorData::Save(engine::ArchiveWriter& archive, const std::string& prefix) const {
-  archive.Put(prefix + "rows", rows_);
-  archive.PutVector(prefix + "observations", observations_);
-  archive.PutVector(prefix + "actions", actions_);
-  archive.PutVector(prefix + "metrics", metrics_);
+  archive.Put(prefix + "added", added_);
+  archive.PutVector(prefix + "values", values_);
 }
 
 void EvaluatorData::Load(engine::ArchiveReader& archive, const std::string& prefix) {
-  archive.Get(prefix + "rows", &rows_);
-  archive.GetVector(prefix + "observations", &observations_);
-  archive.GetVector(prefix + "actions", &actions_);
-  archive.GetVector(prefix + "metrics", &metrics_);
-  if (!archive.status().ok()) return;
-  // A checksum stands before this: other sizes are a file of another problem.
-  const auto rows = static_cast<size_t>(rows_ > 0 ? rows_ : 0);
-  RHNAS_CHECK(observations_.size() == rows * static_cast<size_t>(observation_) &&
-                  actions_.size() == rows * layout_.sizes.size() &&
-                  metrics_.size() == rows * static_cast<size_t>(outputs_),
-              "checkpoint: %zu rows of another problem", rows);
+  archive.Get(prefix + "added", &added_);
+  archive.GetVector(prefix + "values", &values_);
+  // A checksum stands before this: another size is a file of another problem.
+  const auto row = static_cast<size_t>(width());
+  RHNAS_CHECK(!archive.status().ok() || values_.size() % row == 0,
+              "checkpoint: %zu numbers, rows have %zu", values_.size(), row);
 }
 
 double EvaluatorTrainer::Train(const EvaluatorData& data, const EvaluatorTraining& training,

@@ -43,8 +43,7 @@ class EvaluatorNetwork {
   void Load(engine::ArchiveReader& archive, const std::string& prefix);
 
  private:
-  engine::Parameter* Add(const std::string& name, const engine::Shape& shape, float scale,
-                         engine::Rng& rng);
+  void AddLayer(int in, int out, float scale, engine::Rng& rng);
   int observation_, inputs_, outputs_;
   std::vector<std::unique_ptr<engine::Parameter>> parameters_;  // weight, bias in turn
 };
@@ -52,34 +51,36 @@ class EvaluatorNetwork {
 // What the evaluator learns from: rows of observation, action and metrics.
 class EvaluatorData {
  public:
-  static constexpr int kMostRows = 4096;  // then the oldest goes
+  static constexpr int kMostRows = 4096;  // then the oldest is replaced
 
   EvaluatorData(int observation, const HeadLayout& layout, int outputs)
       : observation_(observation), layout_(layout), outputs_(outputs) {}
 
-  int rows() const { return rows_; }
+  int rows() const { return static_cast<int>(values_.size()) / width(); }
   void Add(const float* observation, const int* action, const double* metrics);
   // Mean and deviation (at least 1e-6, so that a constant metric does no harm) of each output.
   // REQUIRES: rows() >= 1.
   void Standardise(float* mean, float* deviation) const;
-  // Row as inputs (observation, one-hots) and metrics.
+  // Row as inputs (observation, one-hots).
   void Input(int row, float* input) const;
-  const double* metrics(int row) const {
-    return metrics_.data() + static_cast<ptrdiff_t>(row) * outputs_;
-  }
+  const double* metrics(int row) const { return Row(row) + observation_ + layout_.heads(); }
 
   void Save(engine::ArchiveWriter& archive, const std::string& prefix) const;
-  // Errors are in the archive's status.
   void Load(engine::ArchiveReader& archive, const std::string& prefix);
 
  private:
+  int width() const { return observation_ + layout_.heads() + outputs_; }
+  const double* Row(int row) const { return &values_[static_cast<size_t>(row * width())]; }
   int observation_;
   HeadLayout layout_;
-  int outputs_, rows_ = 0;
-  std::vector<float> observations_;
-  std::vector<int32_t> actions_;
-  std::vector<double> metrics_;
+  int outputs_;
+  int64_t added_ = 0;
+  std::vector<double> values_;  // rows of observation, action, metrics
 };
+
+// Writes an observation and the one-hots of an action: what the network reads.
+void WriteInput(const float* observation, int observed, const HeadLayout& layout, const int* action,
+                float* input);
 
 // `steps` steps of Adam on the mean squared error of minibatches drawn with replacement, the rate
 // falling to a tenth on a cosine. Returns the mean loss of the last quarter, in standard scores; 0

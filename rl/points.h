@@ -62,6 +62,7 @@ class PointPicker {
  public:
   PointPicker(const Environment& environment, const SeenPoints& seen, engine::Rng& rng);
 
+  const Environment& environment() const { return environment_; }
   const std::vector<int>& sizes() const { return sizes_; }
   int heads() const { return static_cast<int>(sizes_.size()); }
   engine::Rng& rng() { return rng_; }

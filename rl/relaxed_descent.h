@@ -1,10 +1,9 @@
 // Gradient descent on relaxed choices through a learned evaluator that stays as it is: several
-// restarts side by side (rows), each a Gumbel-softmax of its logits (Jang et al. 2017) whose
+// restarts side by side (rows), each a Gumbel-softmax of its logits (rl/relaxed_choice.h) whose
 // temperature is annealed, as DANCE's hardware generator feeds its evaluator. Each row has its own
 // gradient, and HDX's projection works on each.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "engine/optimizer.h"
@@ -28,54 +27,57 @@ struct DescentOptions {
 
 class RelaxedDescent {
  public:
-  // Uses the tape (and resets it).
-  RelaxedDescent(const HeadLayout& layout, const DescentOptions& options, engine::Tape& tape);
+  // Uses the tape (and resets it). observed: numbers before the choices in the network's input.
+  RelaxedDescent(const HeadLayout& layout, int observed, const DescentOptions& options,
+                 engine::Tape& tape);
 
   // Descends from random logits. mask: layout.total bytes or null; observation: of the network to
   // design for. REQUIRES: a trainer that has trained.
   void Run(EvaluatorNetwork& network, const EvaluatorTrainer& scale, const RelaxedGoal& goal,
            const float* observation, const uint8_t* mask, engine::Rng& rng);
 
+  int rows() const { return options_.restarts; }
   // Row r, in order of what the evaluator says of its argmax: the argmax, its logits [total].
-  const int* action(int row) const {
-    return actions_.data() + static_cast<ptrdiff_t>(Ranked(row)) * layout_.heads();
-  }
+  const int* action(int row) const { return &actions_[static_cast<size_t>(Ranked(row) * heads())]; }
   const float* logits(int row) const {
-    return logits_.data() + static_cast<ptrdiff_t>(Ranked(row)) * layout_.total;
+    return logits_.value.data() + static_cast<ptrdiff_t>(Ranked(row)) * layout_.total;
   }
+  void Save(engine::ArchiveWriter& archive, const std::string& prefix) const;
+  void Load(engine::ArchiveReader& archive, const std::string& prefix);
 
   // The parts of a step, rows unranked. Predicts metrics [rows, outputs] of softmax((logits +
   // noise) / temperature); noise [rows, total].
   void Predict(EvaluatorNetwork& network, const EvaluatorTrainer& scale, const float* observation,
-               const float* noise, float temperature);
+               const float* noise, const uint8_t* mask, float temperature);
   const double* predicted(int row) const {
-    return predicted_.data() + static_cast<ptrdiff_t>(row) * outputs_;
+    return &predicted_[static_cast<size_t>(row * outputs_)];
   }
   // After Predict: gradient() [rows, total] of sum over rows and metrics of dmetrics[row, i]
   // metric_i with respect to the logits.
   void Backward(const double* dmetrics);
   const float* gradient(int row) const {
-    return gradient_.data() + static_cast<ptrdiff_t>(row) * layout_.total;
+    return &gradient_[static_cast<size_t>(row * layout_.total)];
   }
-  void SetLogits(const float* logits);  // [rows, total]
+  engine::Parameter& all_logits() { return logits_; }  // [rows, total]
 
  private:
+  int heads() const { return layout_.heads(); }
   int Ranked(int row) const { return order_[static_cast<size_t>(row)]; }
-  void Collect(float* rows, bool gradients) const;
-  void Rank(EvaluatorNetwork& network, const EvaluatorTrainer& scale, const RelaxedGoal& goal,
-            const float* observation, const uint8_t* mask);
-  void TakePrediction(const EvaluatorTrainer& scale);
+  float* Input(int row) {
+    return input_.value.data() + static_cast<ptrdiff_t>(row) * (observed_ + layout_.total);
+  }
+  void Ask(EvaluatorNetwork& network, const EvaluatorTrainer& scale);
+  void Rank(const RelaxedGoal& goal);
 
   HeadLayout layout_;
+  int observed_, outputs_ = 0;
   DescentOptions options_;
   engine::Tape& tape_;
-  std::vector<std::unique_ptr<engine::Parameter>> parameters_;  // a head's logits [rows, size]
-  int outputs_ = 0;
+  engine::Parameter logits_, input_;  // [rows, total], [rows, observed + total]
   engine::Var prediction_;
-  std::vector<float> deviation_;
-  std::vector<engine::Var> parts_;
-  std::vector<float> logits_, noise_, head_noise_, gradient_, constraint_, inputs_, seeds_;
-  std::vector<double> predicted_, dmetrics_, dexcess_, losses_, deltas_;
+  float temperature_ = 1;
+  std::vector<float> deviation_, noise_, gradient_, constraint_, seeds_;
+  std::vector<double> predicted_, dmetrics_, dexcess_, deltas_;
   std::vector<int> actions_, order_;
 };
 

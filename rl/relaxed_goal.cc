@@ -3,18 +3,20 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rl/double_math.h"
+
 namespace rhnas::rl {
 
 double GoalLoss(const RelaxedGoal& goal, const double* metrics, double* gradient) {
   constexpr double kMostExponent = 40;
-  const double log_base = std::log(goal.barrier_base);
+  const double log_base = Log(goal.barrier_base);
   double loss = 0;
   for (size_t i = 0; i < goal.weight.size(); ++i) {
     loss += goal.weight[i] * metrics[i];
     gradient[i] = goal.weight[i];
     if (goal.barrier_weight <= 0 || !std::isfinite(goal.limit[i])) continue;
     const double exponent = std::min(kMostExponent, log_base * (metrics[i] - goal.limit[i]));
-    const double barrier = goal.barrier_weight * std::exp(exponent);
+    const double barrier = goal.barrier_weight * Exp(exponent);
     loss += barrier;
     gradient[i] += log_base * barrier;
   }

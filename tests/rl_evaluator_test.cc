@@ -160,7 +160,7 @@ TEST(RelaxedDescent, GradientIsThatOfDifferencesInDouble) {
   Trained trained(tape, 100, 100);
   DescentOptions options;
   options.restarts = 3;
-  RelaxedDescent descent(trained.layout, options, tape);
+  RelaxedDescent descent(trained.layout, 4, options, tape);
   engine::Rng rng(8);
   std::vector<float> logits, noise;
   for (int i = 0; i < 72; ++i) {
@@ -188,8 +188,9 @@ TEST(RelaxedDescent, GradientIsThatOfDifferencesInDouble) {
     }
     return y;
   };
-  descent.SetLogits(logits.data());
-  descent.Predict(trained.network, trained.trainer, trained.observation, noise.data(), 0.7f);
+  std::copy(logits.begin(), logits.end(), descent.all_logits().value.data());
+  descent.Predict(trained.network, trained.trainer, trained.observation, noise.data(), nullptr,
+                  0.7f);
   const double coefficients[9] = {1, 1, 0, 0.5, -1, 2, 0, 0, 0};
   for (int row = 0; row < 3; ++row) {
     const std::vector<double> expected = predict(row, -1, 0);
@@ -287,7 +288,7 @@ TEST(RelaxedDescent, BarrierAndProjectionHoldALimitThatPlainDescentMisses) {
   barrier.barrier_weight = EvaluatorOptions::Edd().barrier_weight;
   barrier.barrier_base = EvaluatorOptions::Edd().barrier_base;
   auto missed = [&](const RelaxedGoal& with, const DescentOptions& options) {
-    RelaxedDescent descent(trained.layout, options, tape);
+    RelaxedDescent descent(trained.layout, 4, options, tape);
     int count = 0;
     for (uint64_t seed = 1; seed <= 3; ++seed) {
       engine::Rng rng(seed);
@@ -315,10 +316,10 @@ TEST(Evaluator, WarmStepsAllocateNothing) {
     Evaluator agent(options, kind, problem, pool);
     engine::Rng rng(1);
     for (int round = 0; round < 12; ++round) agent.Round(problem, 400, rng);
-    const int64_t before = const_cast<engine::Tape&>(agent.tape()).arena().block_allocations();
+    const int64_t before = agent.tape().arena().block_allocations();
     EXPECT_GT(before, 0);
     for (int round = 0; round < 5; ++round) agent.Round(problem, 400, rng);
-    EXPECT_EQ(const_cast<engine::Tape&>(agent.tape()).arena().block_allocations(), before);
+    EXPECT_EQ(agent.tape().arena().block_allocations(), before);
   }
 }
 

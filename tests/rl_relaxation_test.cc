@@ -9,6 +9,7 @@
 
 #include "engine/ops.h"
 #include "engine/threads.h"
+#include "rl/relaxed_choice.h"
 #include "tests/rl_relaxed_problems.h"
 
 namespace rhnas::rl {
