@@ -12,7 +12,7 @@
 namespace rhnas::rl {
 
 struct AnnealingOptions {
-  double start = 0.3, end = 0.01;  // temperatures, in standard deviations of the first points
+  double start = 0.1, end = 0.003;  // temperatures, in standard deviations of the first points
   int first_share = 8;  // one in so many evaluations is a first random point, within the limits
   int first_least = 2, first_most = 20;
   int64_t cooling = 300;  // steps of a walk where the budget is not known

@@ -54,7 +54,8 @@ void AntColony::Walk(PointPicker& picker, double greediness, int* action) const 
 }
 
 void AntColony::Ask(PointPicker& picker, int* action) {
-  double greediness = colony_.greediness;
+  // The first colony has nothing to be greedy of.
+  double greediness = told() < colony_.ants ? 0 : colony_.greediness;
   for (int known = 0, forbidden = 0; known < kTries && forbidden < kMostRedraws;) {
     Walk(picker, greediness, action);
     if (!picker.Allowed(action)) {

@@ -12,14 +12,14 @@
 
 namespace rhnas::rl {
 
-// Within ArchGym's sweep (2 to 64 ants, evaporation 0.1 to 1, greediness 0 to 1), the best of a few
-// on synthetic landscapes.
+// Within ArchGym's sweep (2 to 64 ants, evaporation 0.1 to 1, greediness 0 to 1), the best of a
+// few on six networks of the `vta` space; so are the shares.
 struct AntColonyOptions {
   int ants = 8;              // between two updates
-  double evaporation = 0.3;  // share of the pheromone replaced by an update
-  double greediness = 0.2;
-  double best_share = 0.5;  // of what is laid: by the best point of all; the rest by the best ants
-  int layers = 3;           // best ants of a colony that lay
+  double evaporation = 0.5;  // share of the pheromone replaced by an update
+  double greediness = 0.4;
+  double best_share = 0.8;  // of what is laid: by the best point of all; the rest by the best ants
+  int layers = 2;           // best ants of a colony that lay
   double least = 0.02;      // of a parameter's pheromone, spread evenly over its values
 };
 

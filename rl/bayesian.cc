@@ -19,14 +19,15 @@ BayesianSearch::BayesianSearch(const AgentOptions& options, const Environment& e
 
 void BayesianSearch::Model() {
   const int n = kept_.size();
-  // What cannot be built is as bad as the worst that can: a penalty below it would bend the model
-  // near the border, where the best points often lie.
+  // What cannot be built counts as the worst that can: a penalty below it would bend the model near
+  // the border, where the best points often lie. While few are valid, though, the grades of the
+  // penalties are what leads there.
   std::vector<double> valid;
   for (int i = 0; i < n; ++i) {
     if (valid_[static_cast<size_t>(i)] != 0) valid.push_back(kept_.reward(i));
   }
   std::vector<double> values = kept_.rewards();
-  if (!valid.empty()) {
+  if (valid.size() + 1 >= process_.logs().size()) {
     const double worst = *std::min_element(valid.begin(), valid.end());
     for (size_t i = 0; i < values.size(); ++i) {
       if (valid_[i] == 0) values[i] = worst;

@@ -16,7 +16,7 @@
 namespace rhnas::rl {
 
 struct CmaEsOptions {
-  double sigma = 0.3;   // of the unit cube: Hansen's 0.3 of the domain's width
+  double sigma = 0.4;   // of the unit cube: the tutorial's 0.3, wider since values are few
   double growth = 2;    // of the generation at a restart (Auger and Hansen)
   int stale = 2;        // restart after so many generations in a row without a new point
   double margin = 0.3;  // least deviation of an axis, in widths of a value

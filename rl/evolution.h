@@ -11,7 +11,7 @@ namespace rhnas::rl {
 // would end before such a population were full, so it gets a share of the budget.
 struct EvolutionOptions {
   int population = 100;      // at most
-  int population_share = 8;  // at most one in so many evaluations of the budget; at least kFewest
+  int population_share = 4;  // at most one in so many evaluations of the budget; at least kFewest
   int sample_share = 2;      // one in so many of the population is in a tournament
   static constexpr int kFewest = 8;
 };

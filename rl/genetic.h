@@ -9,10 +9,10 @@
 namespace rhnas::rl {
 
 // Population, parents and elite as in ConfuciuX's code: 20, 8, 1. Its crossover rate of 0.2 goes
-// with a problem of one gene pair per layer; here it was chosen on synthetic landscapes.
+// with one pair of genes a layer; here it was chosen on some networks of the `vta` space.
 struct GeneticOptions {
   int population = 20;       // at most
-  int population_share = 6;  // at most one in so many evaluations of the budget; at least kFewest
+  int population_share = 8;  // at most one in so many evaluations of the budget; at least kFewest
   double parents = 0.4;      // share of the population that has children
   int elite = 1;             // of a generation, that compete in the next one too
   double crossover = 0.7;    // children with two parents

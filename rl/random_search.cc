@@ -4,30 +4,15 @@
 
 #include "engine/check.h"
 #include "rl/categorical.h"
+#include "rl/points.h"
 
 namespace rhnas::rl {
-
-namespace {
-
-int DrawAllowed(int size, const uint8_t* mask, engine::Rng& rng) {
-  uint32_t allowed = 0;
-  for (int i = 0; i < size; ++i) allowed += mask == nullptr || mask[i] != 0 ? 1 : 0;
-  RHNAS_CHECK(allowed > 0, "every one of %d choices is masked", size);
-  uint32_t left = rng.Below(allowed);
-  for (int i = 0; i < size; ++i) {
-    if (mask != nullptr && mask[i] == 0) continue;
-    if (left-- == 0) return i;
-  }
-  return 0;
-}
-
-}  // namespace
 
 RoundStats RandomSearch::Round(Environment& environment, int64_t max_steps, engine::Rng& rng) {
   RHNAS_CHECK(max_steps >= 1, "%lld steps", static_cast<long long>(max_steps));
   const HeadLayout layout(environment.action_sizes());
-  std::vector<uint8_t> mask(static_cast<size_t>(layout.total));
   std::vector<int> action(layout.sizes.size());
+  const SeenPoints none;
   RoundStats stats;
   bool open = false;
   double episode_return = 0;
@@ -37,11 +22,7 @@ RoundStats RandomSearch::Round(Environment& environment, int64_t max_steps, engi
       open = true;
       episode_return = 0;
     }
-    const bool masked = environment.Mask(mask.data());
-    for (size_t head = 0; head < action.size(); ++head) {
-      action[head] = DrawAllowed(layout.sizes[head],
-                                 masked ? mask.data() + layout.offsets[head] : nullptr, rng);
-    }
+    PointPicker(environment, none, rng).Draw(action.data());
     const StepResult result = environment.Act(action.data(), rng);
     RHNAS_CHECK(std::isfinite(result.reward),
                 "the environment gave the reward %g; rewards must be finite", result.reward);

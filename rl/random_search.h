@@ -1,5 +1,5 @@
-// Random search, the first rival: uniform over the allowed choices of each head, through the same
-// interface and the same counter of steps as the agents that learn.
+// Random search, the first rival: uniform over what masks and rules allow (rl/points.h), through
+// the same interface and the same counter of steps as the agents that learn.
 #pragma once
 
 #include "rl/agent.h"
