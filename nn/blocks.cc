@@ -255,6 +255,11 @@ std::unique_ptr<Module> MakeModule(const Slot& slot, const Block& block, const s
       return std::make_unique<MaxPooling>(layers[0]);
     case BlockKind::kPoolLinear:
       return std::make_unique<Classifier>(layers[1], rng);
+    case BlockKind::kNasCell:
+    case BlockKind::kNasReduction:
+    case BlockKind::kNasHead:
+      RHNAS_CHECK(false, "%s: not to be trained (nn/nasbench201.h)", prefix.c_str());
+      break;
     case BlockKind::kConvBn:
     case BlockKind::kMbConv:
     case BlockKind::kSkip:

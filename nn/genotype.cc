@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/check.h"
+#include "nn/nasbench201.h"
 #include "nn/space.h"
 #include "nn/space_catalogue.h"
 #include "nn/text.h"
@@ -115,6 +116,7 @@ Result<Network> ParseNetwork(const std::string& text, const SpaceOptions& option
   const std::string head = Trim(trimmed.substr(0, colon));
   const size_t at = head.find('@');
   const std::string base = head.substr(0, at);
+  if (IsCellNetwork(trimmed)) return ParseCellNetwork(trimmed, options);
   int count = 0;
   const PublishedRow* published = PublishedNetworks(&count);
   for (int i = 0; i < count; ++i) {
@@ -132,7 +134,7 @@ Result<Network> ParseNetwork(const std::string& text, const SpaceOptions& option
     for (const std::string& name : NetworkNames()) known.push_back(name);
     return Status::Error(
         "unknown network '%s': did you mean %s? A network is one of %s, or a space with its blocks "
-        "(tiny:k3_e3,skip,...)",
+        "(tiny:k3_e3,skip,..., nasbench201:|none~0|+|..)",
         head.c_str(), Nearest(head, known).c_str(), JoinText(NetworkNames(), ", ").c_str());
   }
   Result<Space> space = FindSpace(head, options);

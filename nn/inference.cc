@@ -81,6 +81,10 @@ class Builder {
         program_->Classifier(x, weight.value.data(), bias.value.data(), layers[1].k);
         return InferProgram::kNone;
       }
+      case BlockKind::kNasCell:
+      case BlockKind::kNasReduction:
+      case BlockKind::kNasHead:
+        break;  // never trained (CheckTrainable)
     }
     return InferProgram::kNone;
   }

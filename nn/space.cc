@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/check.h"
+#include "nn/nasbench201.h"
 #include "nn/space_catalogue.h"
 #include "nn/text.h"
 
@@ -235,6 +236,13 @@ Result<Space> FindSpace(const std::string& name, const SpaceOptions& options) {
     Status status = CheckOptions(tables[i], merged);
     if (!status.ok()) return status;
     return BuildSpace(tables[i], merged);
+  }
+  if (IsCellNetwork(base)) {
+    return Status::Error(
+        "nasbench201: its six decisions are shared by all cells, which searches with shared "
+        "weights "
+        "do not do; its published accuracies are searched by rhnas compare --problem "
+        "nb201:cifar10");
   }
   return Status::Error("unknown space '%s': did you mean %s? Known: %s", base.c_str(),
                        Nearest(base, SpaceNames()).c_str(), JoinText(SpaceNames(), ", ").c_str());

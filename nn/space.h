@@ -16,10 +16,12 @@
 //   fbnet-cifar@w0.5:k3_e6,skip,...    a network of it: one candidate for each searchable slot
 //   resnet18   resnet20@28x28x1        a fixed network
 //   fbnet-a    fbnet-a@cifar,w0.5      a published network of the FBNet spaces
+//   nasbench201@cifar100:|skip_connect~0|+|..   a network of NAS-Bench-201 (nn/nasbench201.h)
 //
 // What ToText writes ParseNetwork reads back to an equal space and genotype.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -39,6 +41,9 @@ enum class BlockKind {
   kSeparable,   // MobileNetV1: r x r depthwise + 1x1, batch norm and activation after each
   kMaxPool,     // r x r
   kPoolLinear,  // global average pool + fully connected (classifier)
+  kNasCell,
+  kNasReduction,
+  kNasHead,  // NAS-Bench-201's (nn/nasbench201.h)
 };
 
 enum class Shortcut {
@@ -53,6 +58,10 @@ struct Block {
   bool always_pointwise = true;  // kMbConv: the leading 1x1 is there at expansion 1 as well
   engine::Activation activation = engine::Activation::kRelu;
   Shortcut shortcut = Shortcut::kProjection;
+  // kNasCell: an operation on each edge; whether its input has passed ReLU, its output shall;
+  // whether edges that the output does not see run.
+  std::array<int8_t, 6> cell{};
+  bool relu_in = false, relu_out = false, dead_edges = false;
 };
 
 struct Slot {

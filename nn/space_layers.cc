@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/check.h"
+#include "nn/nasbench201.h"
 #include "nn/space.h"
 
 namespace rhnas::nn {
@@ -132,6 +133,12 @@ void Residual(const Slot& slot, const Block& block, LayerList* list) {
   list->Keeping("add", LayerKind::kAdd, 1, true);
 }
 
+// They say themselves what is chained.
+bool IsNasBlock(const Block& block) {
+  return block.kind == BlockKind::kNasCell || block.kind == BlockKind::kNasReduction ||
+         block.kind == BlockKind::kNasHead;
+}
+
 }  // namespace
 
 std::vector<LayerShape> LayersOf(const Slot& slot, const Block& block, const std::string& prefix) {
@@ -162,6 +169,10 @@ std::vector<LayerShape> LayersOf(const Slot& slot, const Block& block, const std
       list.GlobalPool("pool");
       list.Dense("linear", slot.cout);
       break;
+    case BlockKind::kNasCell:
+    case BlockKind::kNasReduction:
+    case BlockKind::kNasHead:
+      return CellBlockLayers(slot, block, prefix);
   }
   return list.Take();
 }
@@ -208,8 +219,8 @@ void AppendLayers(const Space& space, int slot, const Block& block,
   const Slot& here = space.slots[static_cast<size_t>(slot)];
   std::vector<LayerShape> own = LayersOf(here, block, SlotPrefix(space, slot));
   if (own.empty()) return;
-  const bool read_twice =
-      (block.kind == BlockKind::kMbConv && here.same_shape()) || block.kind == BlockKind::kResidual;
+  const bool read_twice = (block.kind == BlockKind::kMbConv && here.same_shape()) ||
+                          block.kind == BlockKind::kResidual || IsNasBlock(block);
   own[0].chained = !layers->empty() && !read_twice && !here.searchable() &&
                    !space.slots[static_cast<size_t>(slot - 1)].searchable();
   for (LayerShape& layer : own) layers->push_back(std::move(layer));
@@ -230,7 +241,16 @@ int64_t Macs(const Space& space, const Genotype& genotype) {
 
 int64_t Params(const Space& space, const Genotype& genotype) {
   int64_t total = 0;
-  for (const LayerShape& layer : LayersOf(space, genotype)) total += layer.params();
+  const std::vector<const Block*> blocks = BlocksOf(space, genotype);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    if (IsNasBlock(*blocks[i])) {
+      total += CellBlockParams(space.slots[i], *blocks[i]);
+      continue;
+    }
+    for (const LayerShape& layer : LayersOf(space.slots[i], *blocks[i], "")) {
+      total += layer.params();
+    }
+  }
   return total;
 }
 

@@ -4,6 +4,7 @@
 #include "hw/json.h"
 #include "hw/space.h"
 #include "hw/vta_accelerator.h"
+#include "nn/nasbench201.h"
 #include "search/arguments.h"
 #include "search/command.h"
 #include "search/report_json.h"
@@ -57,7 +58,10 @@ class SpaceCommand : public Command {
 
   void Declare(FlagSet* flags) override {
     flags->Group("Network space");
-    flags->Text("space", "NAME", &space_, "describe this network space").choices = nn::SpaceNames();
+    std::vector<std::string>& spaces =
+        flags->Text("space", "NAME", &space_, "describe this network space").choices;
+    spaces = nn::SpaceNames();
+    spaces.emplace_back("nasbench201");
     flags->Group("Accelerator space");
     flags
         ->Text("hw-space", "NAME|FILE", &hw_space_,
@@ -184,11 +188,9 @@ class SpaceCommand : public Command {
 
   static int ListAll(Console* console) {
     std::vector<std::pair<std::string, std::vector<std::string>>> lists = {
-        {"spaces", nn::SpaceNames()},
-        {"networks", nn::NetworkNames()},
-        {"hw_spaces", AllHwSpaces()},
-        {"presets", hw::PresetNames()},
-        {"boards", hw::BoardNames()}};
+        {"spaces", nn::SpaceNames()},     {"cell_spaces", {"nasbench201"}},
+        {"networks", nn::NetworkNames()}, {"hw_spaces", AllHwSpaces()},
+        {"presets", hw::PresetNames()},   {"boards", hw::BoardNames()}};
     for (const hw::Accelerator* family : hw::Accelerators()) {
       if (family != &hw::Vta()) {
         lists.emplace_back(std::string("presets_") + family->name(), family->PresetNames());
@@ -211,7 +213,41 @@ class SpaceCommand : public Command {
     return kExitOk;
   }
 
+  static int DescribeCells(Console* console) {
+    hw::JsonWriter json;
+    json.BeginObject().Key("space").String("nasbench201").Key("networks").Int(nn::kCellCount);
+    std::string names;
+    json.Key("edges").BeginArray();
+    for (const char* edge : {"0-1", "0-2", "1-2", "0-3", "1-3", "2-3"}) json.String(edge);
+    json.EndArray().Key("operations").BeginArray();
+    for (int i = 0; i < nn::kCellOperations; ++i) {
+      json.String(nn::CellOperationName(i));
+      names += std::string(i == 0 ? "" : " ") + nn::CellOperationName(i);
+    }
+    json.EndArray().Key("data").BeginArray();
+    std::string data;
+    for (int i = 0; i < nn::kCellDataCount; ++i) {
+      const nn::CellData& each = nn::CellDataOf(i);
+      json.BeginObject().Key("name").String(each.name);
+      json.Key("resolution").Int(each.resolution).Key("classes").Int(each.classes).EndObject();
+      data += Format("  @%-11s input %dx%dx3, %d classes\n", each.name, each.resolution,
+                     each.resolution, each.classes);
+    }
+    json.EndArray().EndObject();
+    const std::string text = Format(
+        "space nasbench201: %d networks: one cell of 4 nodes, an operation on each of its 6 edges "
+        "(0-1, 0-2, 1-2,\n0-3, 1-3, 2-3), the same in 15 places: stem to 16 channels, 5 cells, "
+        "reduction to 32, 5 cells,\nreduction to 64, 5 cells, batch norm, ReLU, global pool, "
+        "classifier\n\noperations  %s\ndata sets\n%sa network  nasbench201:%s\n"
+        "on an accelerator only the edges run that the output sees; all with "
+        "nasbench201@dead:.. or @DATA,dead\n",
+        nn::kCellCount, names.c_str(), data.c_str(), nn::CellText({3, 3, 3, 1, 3, 3}).c_str());
+    console->Print(console->json() ? json.text() + "\n" : text);
+    return kExitOk;
+  }
+
   int DescribeNetworks(Console* console) const {
+    if (space_ == "nasbench201") return DescribeCells(console);
     const Result<nn::Space> found = nn::FindSpace(space_);
     if (!found.ok()) return console->Fail(kExitUsage, found.status().message());
     const nn::Space& space = *found;

@@ -1,6 +1,7 @@
 // rhnas train: one network from scratch.
 #include "engine/archive.h"
 #include "hw/json.h"
+#include "nn/nasbench201.h"
 #include "search/arguments.h"
 #include "search/command.h"
 #include "search/progress.h"
@@ -110,6 +111,10 @@ class TrainCommand : public Command {
     Argument<nn::Network> network = ResolveNetwork(network_);
     if (!network.value.ok()) {
       *exit_code = console->Fail(network.exit_code, network.value.status().message());
+      return nullptr;
+    }
+    if (Status status = nn::CheckTrainable(network.value->space); !status.ok()) {
+      *exit_code = console->Fail(kExitUsage, status.message());
       return nullptr;
     }
     Result<nn::DataPair> data =

@@ -85,7 +85,7 @@ class JointProblem {
   virtual const JointPair& reference() const = 0;
 
   // Exact. Among equals the most accurate, then the smallest network and point. Empty: no network
-  // is that accurate, or no design that small. Milliseconds.
+  // is that accurate, or no design that small.
   virtual std::optional<JointPair> Optimum(const JointGoal& goal) const = 0;
   // Pairs that no other beats in both accuracy and objective, by growing accuracy; at least the
   // goal's floor, under its cap.
@@ -102,7 +102,6 @@ struct JointProblemOptions {
   double area_max = 1.0;     // relative to the default accelerator's; 0: no cap
   double accuracy_min = -1;  // 0..1; negative: the problem's own
   TableChoice energy_table;
-  std::string layer_table;  // layer costs; empty: evaluated
 };
 
 // Reads the data and prices every layer of the networks on every design that runs networks, in
