@@ -26,7 +26,9 @@ class Command {
 };
 
 std::unique_ptr<Command> MakeSearchCommand();
+std::unique_ptr<Command> MakeCompareCommand();
 std::unique_ptr<Command> MakeCostCommand();
+std::unique_ptr<Command> MakeHwCommand();
 std::unique_ptr<Command> MakeProgramCommand();
 std::unique_ptr<Command> MakeSpaceCommand();
 std::unique_ptr<Command> MakeTableCommand();

@@ -49,6 +49,8 @@ void DeclareCommon(Command* command, FlagSet* flags, bool* json, bool* help) {
 std::vector<std::unique_ptr<Command>> AllCommands() {
   std::vector<std::unique_ptr<Command>> commands;
   commands.push_back(MakeSearchCommand());
+  commands.push_back(MakeHwCommand());
+  commands.push_back(MakeCompareCommand());
   commands.push_back(MakeCostCommand());
   commands.push_back(MakeProgramCommand());
   commands.push_back(MakeSpaceCommand());

@@ -48,6 +48,15 @@ class ProgressPrinter {
 
 // To standard error, as wide as the terminal when it is one.
 ProgressPrinter::Options StandardErrorProgress();
+// A command's sink: to standard error.
+class CommandSink : public ProgressSink {
+ public:
+  void Report(const Progress& progress) override { printer_.Report(progress); }
+  void Finish() { printer_.Finish(); }
+
+ private:
+  ProgressPrinter printer_{StandardErrorProgress()};
+};
 // Monotonic seconds.
 double MonotonicSeconds();
 

@@ -22,6 +22,23 @@ void AddCost(const DesignCost& cost, hw::JsonWriter* json) {
   json->Key("dram_bytes").Int(cost.dram_bytes);
 }
 
+void AddRatios(const DesignCost& found, const DesignCost& default_cost, hw::JsonWriter* json) {
+  const Ratios ratios = RatiosOf(found, default_cost);
+  json->Key("ratio").BeginObject();
+  json->Key("latency").Double(ratios.latency).Key("energy").Double(ratios.energy);
+  json->Key("edp").Double(ratios.edp).Key("area").Double(ratios.area);
+  json->EndObject();
+}
+
+void AddProposals(const Proposals& proposals, const hw::Accelerator& accelerator,
+                  hw::JsonWriter* json) {
+  json->Key("proposals").BeginObject();
+  json->Key("total").Int(proposals.total).Key("valid").Int(proposals.valid);
+  json->Key("unmappable").Int(proposals.unmappable);
+  AddByRule(accelerator, proposals.by_rule.data(), json);
+  json->EndObject();
+}
+
 void AddVerdicts(const std::vector<hw::BrokenRule>& verdicts, hw::JsonWriter* json) {
   json->Key("verdicts").BeginArray();
   for (const hw::BrokenRule& verdict : verdicts) {
@@ -91,16 +108,8 @@ std::string SearchResultJson(const SearchResult& result, const SearchOptions& op
   json.Key("default").BeginObject();
   AddCost(result.default_cost, &json);
   json.EndObject();
-  const Ratios ratios = RatiosOf(result.cost, result.default_cost);
-  json.Key("ratio").BeginObject();
-  json.Key("latency").Double(ratios.latency).Key("energy").Double(ratios.energy);
-  json.Key("edp").Double(ratios.edp).Key("area").Double(ratios.area);
-  json.EndObject();
-  json.Key("proposals").BeginObject();
-  json.Key("total").Int(result.proposals.total).Key("valid").Int(result.proposals.valid);
-  json.Key("unmappable").Int(result.proposals.unmappable);
-  AddByRule(*result.accelerator, result.proposals.by_rule.data(), &json);
-  json.EndObject();
+  AddRatios(result.cost, result.default_cost, &json);
+  AddProposals(result.proposals, *result.accelerator, &json);
   json.Key("evaluations").Int(result.evaluations);
   json.Key("seconds").Double(result.seconds);
   json.Key("seed").Int(static_cast<int64_t>(options.seed));

@@ -24,6 +24,10 @@ std::string SearchResultJson(const SearchResult& result, const SearchOptions& op
 // Members of the object that is open: latency_cycles, energy_pj, edp_pj_cycles, area_um2,
 // dram_bytes.
 void AddCost(const DesignCost& cost, hw::JsonWriter* json);
+// "ratio": {..}, as RatiosOf; "proposals": {..}.
+void AddRatios(const DesignCost& found, const DesignCost& default_cost, hw::JsonWriter* json);
+void AddProposals(const Proposals& proposals, const hw::Accelerator& accelerator,
+                  hw::JsonWriter* json);
 // "verdicts": [{rule, need, have, what, text}, ..].
 void AddVerdicts(const std::vector<hw::BrokenRule>& verdicts, hw::JsonWriter* json);
 // "by_rule": {"R1": n, ..}, every rule of the family. `by_rule` has that many counts.

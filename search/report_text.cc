@@ -22,24 +22,6 @@ std::string Better(double ratio) {
   return std::isfinite(ratio) ? Format("%.2fx", ratio) : std::string("-");
 }
 
-std::string ProposalsText(const Proposals& proposals, const hw::Accelerator& accelerator) {
-  if (proposals.total == 0) return "proposals    none: the accelerator was given\n";
-  std::string text =
-      Format("proposals    %s, valid %s (%.1f%%)\n", Grouped(proposals.total).c_str(),
-             Grouped(proposals.valid).c_str(),
-             100 * static_cast<double>(proposals.valid) / static_cast<double>(proposals.total));
-  for (size_t i = 0; i < proposals.by_rule.size(); ++i) {
-    if (proposals.by_rule[i] == 0) continue;
-    text += Format("  %-10s %10s  e.g. %s\n", accelerator.rules()[i].name,
-                   Grouped(proposals.by_rule[i]).c_str(), proposals.sample[i].c_str());
-  }
-  if (proposals.unmappable > 0) {
-    text += Format("  %-10s %10s  valid, but the network cannot run there\n", "unmappable",
-                   Grouped(proposals.unmappable).c_str());
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string Grouped(int64_t value) {
@@ -59,21 +41,27 @@ std::string AreaText(double square_micrometre) {
   return Format("%.4g mm2", square_micrometre * 1e-6);
 }
 
-std::string SearchResultText(const SearchResult& result, const SearchOptions& options) {
-  const DesignCost& found = result.cost;
-  const DesignCost& base = result.default_cost;
-  const Ratios ratios = RatiosOf(found, base);
-  std::string text = "network      " + result.network + "\n";
-  text += Format("             %s MACs, %s parameters\n", Grouped(result.macs).c_str(),
-                 Grouped(result.params).c_str());
-  text += Format("accelerator  %s, %s\n", result.hw->ShortName().c_str(),
-                 result.verdicts.empty() ? "valid" : "NOT VALID");
-  for (const hw::BrokenRule& verdict : result.verdicts) {
-    text += "             " + verdict.ToString() + "\n";
+std::string ProposalsText(const Proposals& proposals, const hw::Accelerator& accelerator) {
+  if (proposals.total == 0) return "proposals    none: the accelerator was given\n";
+  std::string text =
+      Format("proposals    %s, valid %s (%.1f%%)\n", Grouped(proposals.total).c_str(),
+             Grouped(proposals.valid).c_str(),
+             100 * static_cast<double>(proposals.valid) / static_cast<double>(proposals.total));
+  for (size_t i = 0; i < proposals.by_rule.size(); ++i) {
+    if (proposals.by_rule[i] == 0) continue;
+    text += Format("  %-10s %10s  e.g. %s\n", accelerator.rules()[i].name,
+                   Grouped(proposals.by_rule[i]).c_str(), proposals.sample[i].c_str());
   }
-  text += Format("accuracy     %.2f%% on the test images\n\n", 100 * result.accuracy);
+  if (proposals.unmappable > 0) {
+    text += Format("  %-10s %10s  valid, but the network cannot run there\n", "unmappable",
+                   Grouped(proposals.unmappable).c_str());
+  }
+  return text;
+}
 
-  text += Row("", "found", "default accelerator", "ratio");
+std::string ComparedCostText(const DesignCost& found, const DesignCost& base) {
+  const Ratios ratios = RatiosOf(found, base);
+  std::string text = Row("", "found", "default accelerator", "ratio");
   text += Row("latency", Grouped(found.latency_cycles) + " cyc",
               Grouped(base.latency_cycles) + " cyc", Better(ratios.latency));
   text +=
@@ -84,6 +72,23 @@ std::string SearchResultText(const SearchResult& result, const SearchOptions& op
       Row("area", AreaText(found.area_um2), AreaText(base.area_um2), Format("%.3f", ratios.area));
   text += Row("DRAM", Grouped(found.dram_bytes) + " B", Grouped(base.dram_bytes) + " B", "");
   text += "  (ratio: default / found, above 1 is better; area: found / default)\n\n";
+  return text;
+}
+
+std::string SearchResultText(const SearchResult& result, const SearchOptions& options) {
+  const DesignCost& found = result.cost;
+  const DesignCost& base = result.default_cost;
+  std::string text = "network      " + result.network + "\n";
+  text += Format("             %s MACs, %s parameters\n", Grouped(result.macs).c_str(),
+                 Grouped(result.params).c_str());
+  text += Format("accelerator  %s, %s\n", result.hw->ShortName().c_str(),
+                 result.verdicts.empty() ? "valid" : "NOT VALID");
+  for (const hw::BrokenRule& verdict : result.verdicts) {
+    text += "             " + verdict.ToString() + "\n";
+  }
+  text += Format("accuracy     %.2f%% on the test images\n\n", 100 * result.accuracy);
+
+  text += ComparedCostText(found, base);
 
   if (options.latency_max > 0) {
     text += Format("limit        latency %s of %.6g cycles: %s\n",

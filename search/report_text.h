@@ -18,6 +18,11 @@ std::string EnergyText(double picojoule);
 // "1.234 mm2".
 std::string AreaText(double square_micrometre);
 
+// Found against default: latency, energy, EDP, area, DRAM, with their ratios.
+std::string ComparedCostText(const DesignCost& found, const DesignCost& base);
+// How many proposals broke which rule, with a sample of each.
+std::string ProposalsText(const Proposals& proposals, const hw::Accelerator& accelerator);
+
 // The end of a search: network, configuration, costs, the same network on the default accelerator,
 // ratios, proposals.
 std::string SearchResultText(const SearchResult& result, const SearchOptions& options);

@@ -1,6 +1,8 @@
 // config.json of a run folder (search/run_folder.h).
+#include "engine/archive.h"
 #include "hw/json.h"
 #include "search/run_folder.h"
+#include "search/signals.h"
 #include "search/version.h"
 
 namespace rhnas::search {
@@ -103,6 +105,20 @@ Status ApplyConfig(const std::string& text, const std::string& path, const std::
     }
   }
   return Status::Ok();
+}
+
+engine::Result<RunFolder> OpenRun(const std::string& path, const std::string& command,
+                                  FlagSet* flags, std::string* warning, bool* misuse) {
+  *misuse = false;
+  IgnoreWriteSignals();
+  engine::Result<RunFolder> folder = RunFolder::Open(path);
+  if (!folder.ok()) return folder;
+  const std::string config_path = folder->File(RunFolder::kConfig);
+  const engine::Result<std::string> config = engine::ReadFile(config_path);
+  if (!config.ok()) return config.status();
+  const Status applied = ApplyConfig(*config, config_path, command, flags, warning, misuse);
+  if (!applied.ok()) return applied;
+  return folder;
 }
 
 }  // namespace rhnas::search

@@ -81,4 +81,8 @@ engine::Status ApplyConfig(const std::string& text, const std::string& path,
                            const std::string& command, FlagSet* flags, std::string* warning,
                            bool* misuse);
 
+// Opens a run to go on with it: its folder, and the flags as its config.json says.
+engine::Result<RunFolder> OpenRun(const std::string& path, const std::string& command,
+                                  FlagSet* flags, std::string* warning, bool* misuse);
+
 }  // namespace rhnas::search
