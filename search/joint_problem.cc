@@ -3,6 +3,7 @@
 
 #include "search/nb201_problem.h"
 #include "search/suggest.h"
+#include "search/tiny_problem.h"
 
 namespace rhnas::search {
 
@@ -19,6 +20,7 @@ engine::Result<std::unique_ptr<JointProblem>> MakeJointProblem(const std::string
     if (name.compare(0, family.size(), family) == 0) {
       return MakeNb201Problem(name.substr(family.size()), options, pool);
     }
+    return MakeTinyProblem(options, pool);
   }
   return engine::Status::Error("%s", UnknownWord("problem", name, JointProblemNames()).c_str());
 }
