@@ -35,11 +35,12 @@ double Annealing::Temperature(double start, double end, int64_t step, int64_t st
 void Annealing::StartWalk(const int* action, double reward) {
   here_.assign(action, action + here_.size());
   here_reward_ = reward;
-  step_ = still_ = 0;
+  step_ = 0;
+  afresh_ = false;
 }
 
 void Annealing::Ask(PointPicker& picker, int* action) {
-  if (firsts_.size() < first_) {
+  if (firsts_.size() < first_ || afresh_) {
     picker.DrawNew(action);
     return;
   }
@@ -59,27 +60,26 @@ void Annealing::Tell(PointPicker& picker, const int* action, const StepResult& r
     StartWalk(firsts_.action(firsts_.Best()), firsts_.reward(firsts_.Best()));
     return;
   }
+  if (afresh_) {
+    StartWalk(action, result.reward);
+    return;
+  }
   const double temperature =
       Temperature(annealing_.start * spread_, annealing_.end * spread_, step_, walk_);
   ++step_;
-  ++still_;
   // Drawn also where it decides nothing, so that the stream does not depend on rewards.
   const double draw = static_cast<double>(picker.rng().Uniform());
   if (draw < AcceptProbability(result.reward - here_reward_, temperature)) {
     here_.assign(action, action + here_.size());
     here_reward_ = result.reward;
-    still_ = 0;
   }
-  int64_t neighbours = 0;
-  for (int size : picker.sizes()) neighbours += size - 1;
-  const bool stuck =
-      annealing_.stall > 0 && still_ >= annealing_.stall * std::max<int64_t>(1, neighbours);
-  if (step_ >= walk_ || stuck) StartWalk(best_action().data(), best_reward());
+  if (step_ >= walk_) afresh_ = true;
 }
 
 void Annealing::ProblemChanged() {
   firsts_.Clear();
-  step_ = still_ = 0;
+  afresh_ = false;
+  step_ = 0;
 }
 
 void Annealing::SaveSearch(engine::ArchiveWriter& archive, const std::string& prefix) const {
@@ -88,7 +88,7 @@ void Annealing::SaveSearch(engine::ArchiveWriter& archive, const std::string& pr
   archive.Put(prefix + "here_reward", here_reward_);
   archive.Put(prefix + "spread", spread_);
   archive.Put(prefix + "step", step_);
-  archive.Put(prefix + "still", still_);
+  archive.Put(prefix + "afresh", afresh_);
 }
 
 void Annealing::LoadSearch(engine::ArchiveReader& archive, const std::string& prefix) {
@@ -97,7 +97,7 @@ void Annealing::LoadSearch(engine::ArchiveReader& archive, const std::string& pr
   archive.Get(prefix + "here_reward", &here_reward_);
   archive.Get(prefix + "spread", &spread_);
   archive.Get(prefix + "step", &step_);
-  archive.Get(prefix + "still", &still_);
+  archive.Get(prefix + "afresh", &afresh_);
 }
 
 }  // namespace rhnas::rl

@@ -16,8 +16,7 @@ struct AnnealingOptions {
   int first_share = 8;  // one in so many evaluations is a first random point, within the limits
   int first_least = 2, first_most = 20;
   int64_t cooling = 300;  // steps of a walk where the budget is not known
-  int restarts = 1;       // walks of one budget, beyond the first: each from the best so far
-  int stall = 3;  // restart after so many times the neighbours of a point without a move; 0: never
+  int restarts = 0;       // walks of one budget beyond the first, each from a random point
 };
 
 class Annealing : public BlackBox {
@@ -45,7 +44,8 @@ class Annealing : public BlackBox {
   PointStore firsts_;  // random points
   std::vector<int32_t> here_;
   double here_reward_ = 0, spread_ = 0;
-  int64_t step_ = 0, still_ = 0;  // of this walk; without a move
+  bool afresh_ = false;  // the next walk starts at a random point
+  int64_t step_ = 0;     // of this walk
 };
 
 }  // namespace rhnas::rl
