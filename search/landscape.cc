@@ -22,9 +22,9 @@ std::optional<DesignCost> EvaluateAlone(const hw::DesignModel& model, const Work
   return Evaluate(model, workload, alone);
 }
 
-// What a search of every item by itself would have kept of these entries: a chain only below what
-// its parts take (PriceItems).
-ItemPrices PricesOf(const hw::ChainSet& chains, const hw::TableEntry* entries) {
+}  // namespace
+
+ItemPrices PricesOfEntries(const hw::ChainSet& chains, const hw::TableEntry* entries) {
   const size_t items = chains.items().size();
   ItemPrices prices;
   prices.latency_cycles.assign(items, -1);
@@ -40,8 +40,6 @@ ItemPrices PricesOf(const hw::ChainSet& chains, const hw::TableEntry* entries) {
   }
   return prices;
 }
-
-}  // namespace
 
 Result<std::shared_ptr<const Landscape>> Landscape::Build(const Question& q,
                                                           engine::ThreadPool& pool,
@@ -131,7 +129,7 @@ Result<std::shared_ptr<const Landscape>> Landscape::Build(const Question& q,
         for (size_t i = 0; i < members.size(); ++i) {
           const hw::DesignPtr design = space.AtPoint(head.configurations[members[i]].point);
           const ItemPrices prices =
-              PricesOf(workload.chains, entries.data() + i * head.items.size());
+              PricesOfEntries(workload.chains, entries.data() + i * head.items.size());
           keep(members[i], SumOf(*q.costs.Model(*design), workload.chains, 0, layers, prices));
         }
         report(members.size());

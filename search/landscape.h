@@ -16,12 +16,17 @@
 #include "engine/status.h"
 #include "engine/threads.h"
 #include "hw/accelerator.h"
+#include "hw/layer_table.h"
 #include "search/cost_source.h"
 #include "search/objective.h"
 
 namespace rhnas::search {
 
 class ProgressSink;  // search/joint_search.h
+
+// What a search of every item by itself would have kept of a table's entries, one an item: a chain
+// only below what its parts take (PriceItems).
+ItemPrices PricesOfEntries(const hw::ChainSet& chains, const hw::TableEntry* entries);
 
 class Landscape {
  public:
