@@ -180,9 +180,10 @@ struct AgentRow {
                                                  engine::ThreadPool&);
 };
 const AgentRow kAgents[] = {
-    {{"reinforce", "batches of REINFORCE, rank scores, memory of the best", AgentKind::kLearning},
+    {{"reinforce", "batches of REINFORCE, rank scores, memory of the best", AgentKind::kLearning,
+      17},
      Make<Reinforce>},
-    {{"a2c", "advantage actor-critic with GAE", AgentKind::kLearning}, Make<ActorCritic>},
+    {{"a2c", "advantage actor-critic with GAE", AgentKind::kLearning, 17}, Make<ActorCritic>},
     {{"dyna", "model-based policy optimisation (DyNA-PPO)", AgentKind::kLearning, 9},
      MakeRival<Dyna>},
     {{"qlearning", "tabular Q-learning", AgentKind::kTabular}, MakeTable},
@@ -202,18 +203,18 @@ const AgentRow kAgents[] = {
     {{"gp", "Gaussian process, expected improvement", AgentKind::kBlackBox, 2},
      MakeRival<BayesianSearch>},
     {{"relaxation", "Gumbel-softmax, straight-through (Auto-NBA), tuned, centred costs",
-      AgentKind::kRelaxed},
+      AgentKind::kRelaxed, 2},
      MakeRelaxation},
     {{"relaxation-uncentred", "the same with the published loss: drifts off what can be built",
-      AgentKind::kRelaxed},
+      AgentKind::kRelaxed, 2},
      MakeRelaxation},
-    {{"relaxation-published", "the same as published: logits hardly move", AgentKind::kRelaxed},
+    {{"relaxation-published", "the same as published: logits hardly move", AgentKind::kRelaxed, 2},
      MakeRelaxation},
-    {{"evaluator", "gradients through a learned evaluator (DANCE)", AgentKind::kRelaxed},
+    {{"evaluator", "gradients through a learned evaluator (DANCE)", AgentKind::kRelaxed, 9},
      MakeEvaluator},
-    {{"evaluator-edd", "the same with EDD's barrier at the area cap", AgentKind::kRelaxed},
+    {{"evaluator-edd", "the same with EDD's barrier at the area cap", AgentKind::kRelaxed, 9},
      MakeEvaluator},
-    {{"evaluator-hdx", "the same with HDX's gradient projection", AgentKind::kRelaxed},
+    {{"evaluator-hdx", "the same with HDX's gradient projection", AgentKind::kRelaxed, 9},
      MakeEvaluator},
 };
 

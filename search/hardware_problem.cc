@@ -54,6 +54,15 @@ void DeclareAgentFlags(rl::AgentOptions* o, FlagSet* flags) {
       [o](const std::string& text) { rl::SetHeads(text, o); },
       [o] { return rl::HeadNames()[static_cast<size_t>(o->heads)]; },
       "policies choose parameters apart, or each one knowing those before it");
+  flags->Choice(
+      "baseline", rl::BaselineNames(), "ranks",
+      [o](const std::string& text) { rl::SetBaseline(text, o); },
+      [o] {
+        if (o->advantage == rl::AdvantageScale::kRanked) return std::string("ranks");
+        return std::string(o->baseline == rl::Baseline::kBatch ? "batch" : "moving");
+      },
+      "what reinforce weighs a proposal by: ranks in the batch, or return less a moving or the "
+      "batch's mean");
   flags->Int("elites", &o->elites, 0, 4096, "best proposals that reinforce learns from again");
 }
 

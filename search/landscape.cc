@@ -5,6 +5,7 @@
 
 #include "hw/layer_table_rows.h"
 #include "search/joint_search.h"
+#include "search/progress.h"
 
 namespace rhnas::search {
 
@@ -15,6 +16,8 @@ namespace {
 
 // Points that one task checks against the rules.
 constexpr int64_t kGrain = 512;
+// Progress is news only of what takes longer.
+constexpr double kQuietSeconds = 2;
 
 // One task's thread asks a pool of its own: pools do not nest.
 std::optional<DesignCost> EvaluateAlone(const hw::DesignModel& model, const Workload& workload) {
@@ -98,7 +101,7 @@ Result<std::shared_ptr<const Landscape>> Landscape::Build(const Question& q,
   progress.phase = "points";
   progress.unit = "points";
   progress.total = static_cast<int64_t>(rows);
-  if (sink != nullptr) sink->Report(progress);
+  const double started = MonotonicSeconds();
   const auto keep = [&](size_t row, const std::optional<DesignCost>& cost) {
     if (!cost) return;
     costs[row] = *cost;
@@ -107,7 +110,7 @@ Result<std::shared_ptr<const Landscape>> Landscape::Build(const Question& q,
   const auto report = [&](size_t done) {
     const std::lock_guard<std::mutex> lock(mutex);
     progress.done += static_cast<int64_t>(done);
-    if (sink != nullptr) sink->Report(progress);
+    if (sink != nullptr && MonotonicSeconds() - started > kQuietSeconds) sink->Report(progress);
   };
   if (q.costs.layers != nullptr) {
     pool.ParallelFor(static_cast<int64_t>(rows), 1, [&](int64_t begin, int64_t end, int) {

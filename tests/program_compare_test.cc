@@ -1,0 +1,230 @@
+// rhnas compare and rhnas hw as a user runs them: what they write, that threads and interruptions
+// change no byte, and what they say when something is wrong.
+
+#include "tests/program_cli.h"
+
+namespace rhnas {
+namespace {
+
+const char kProblem[] = "hw:tiny:k3_e3,skip,k5_e1,k3_e1_g2,skip,k3_e6";
+
+class Compare : public Cli {
+ protected:
+  static std::vector<std::string> Small(const std::string& out) {
+    return {"compare",
+            "--problem",
+            kProblem,
+            "--hw-space",
+            "vta-small",
+            "--methods",
+            "reinforce,genetic,random",
+            "--budget",
+            "40",
+            "--seeds",
+            "3",
+            "--out",
+            out};
+  }
+  std::string File(const std::string& name) const { return dir_ + "/" + name; }
+
+  // result.json without what a clock says.
+  static std::string WithoutSeconds(const std::string& json) {
+    std::stringstream in(json);
+    std::string line, text;
+    while (std::getline(in, line)) {
+      if (line.find("\"seconds\"") == std::string::npos) text += line + "\n";
+    }
+    return text;
+  }
+  void ExpectSameResults(const std::string& a, const std::string& b) {
+    const std::string curves = ReadAll(File(a + "/curves.csv"));
+    EXPECT_GT(std::count(curves.begin(), curves.end(), '\n'), 9) << curves;
+    EXPECT_EQ(curves, ReadAll(File(b + "/curves.csv")));
+    EXPECT_EQ(ReadAll(File(a + "/regret.svg")), ReadAll(File(b + "/regret.svg")));
+    EXPECT_EQ(WithoutSeconds(ReadAll(File(a + "/result.json"))),
+              WithoutSeconds(ReadAll(File(b + "/result.json"))));
+  }
+  // But for the order in which the energies of layers are added.
+  static void ExpectSameNumber(double a, double b) { EXPECT_NEAR(a, b, 1e-14 * a); }
+  // One line on standard error that holds both texts.
+  void ExpectRefusal(const std::vector<std::string>& words, int code, const std::string& first,
+                     const std::string& second = "") {
+    const Outcome outcome = Run(words);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_NE(outcome.err.find(first), std::string::npos) << outcome.err;
+    EXPECT_NE(outcome.err.find(second), std::string::npos) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  }
+};
+
+TEST_F(Compare, JsonKeys) {
+  const Outcome outcome = Run(With(Small("run"), {"--json"}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const hw::Json json = ParseOrFail(outcome.out);
+  EXPECT_EQ(json.Find("problem")->string, kProblem);
+  EXPECT_EQ(NumberAt(json, "budget"), 40);
+  EXPECT_GT(NumberAt(json, "optimum"), 0);
+  const hw::Json* methods = json.Find("methods");
+  ASSERT_NE(methods, nullptr);
+  ASSERT_EQ(methods->members.size(), 3u);
+  for (const auto& [name, method] : methods->members) {
+    EXPECT_GE(NumberAt(method, "regret_q1"), 0) << name;
+    EXPECT_GE(NumberAt(method, "regret_median"), NumberAt(method, "regret_q1")) << name;
+    EXPECT_GE(NumberAt(method, "regret_q3"), NumberAt(method, "regret_median")) << name;
+    EXPECT_GE(NumberAt(method, "share_valid"), 0) << name;
+    EXPECT_LE(NumberAt(method, "share_valid"), 1) << name;
+    EXPECT_GE(NumberAt(method, "seconds"), 0) << name;
+    ASSERT_NE(method.Find("evaluations_to_1pct"), nullptr) << name;
+  }
+  EXPECT_EQ(outcome.out, ReadAll(File("run/result.json")));
+  // The optimum is a design that costs what rhnas cost says.
+  const std::string text = ReadAll(File("run/result.json"));
+  const size_t begin = text.find('{', text.find("\"optimum_hw\""));
+  std::ofstream(File("best.json")) << text.substr(begin, text.find('}', begin) - begin + 1);
+  const Outcome cost =
+      Run({"cost", "--network", std::string(kProblem).substr(3), "--hw", "best.json", "--json"});
+  ASSERT_EQ(cost.code, 0) << cost.err;
+  ExpectSameNumber(NumberAt(ParseOrFail(cost.out), "edp_pj_cycles"), NumberAt(json, "optimum"));
+}
+
+TEST_F(Compare, ThreadsAndResumingChangeNoByte) {
+  ASSERT_EQ(Run(With(Small("one"), {"--threads", "1"})).code, 0);
+  ASSERT_EQ(Run(With(Small("three"), {"--threads", "3"})).code, 0);
+  ExpectSameResults("one", "three");
+  // Fewer seeds and methods first, the rest later.
+  std::vector<std::string> part = Small("part");
+  part[6] = "genetic";
+  part[10] = "1";
+  ASSERT_EQ(Run(part).code, 0);
+  const Outcome rest =
+      Run({"compare", "--resume", "part", "--seeds", "3", "--methods", "reinforce,genetic,random"});
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  ExpectSameResults("one", "part");
+  // Nothing is left to run.
+  const Outcome again = Run({"compare", "--resume", "one"});
+  EXPECT_EQ(again.code, 0) << again.err;
+  ExpectSameResults("one", "part");
+}
+
+TEST_F(Compare, InterruptedAndResumed) {
+  const std::vector<std::string> words = {
+      "compare", "--problem", kProblem,   "--hw-space", "vta-small", "--methods", "gp",
+      "--seeds", "16",        "--budget", "60",         "--threads", "1",         "--out"};
+  ASSERT_EQ(Run(With(words, {"whole"})).code, 0);
+  const pid_t pid = Start(With(words, {"broken"}));
+  for (int i = 0; i < 3000 && !fs::exists(File("broken/checkpoint")); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  kill(pid, SIGINT);
+  const Outcome stopped = Wait(pid);
+  EXPECT_EQ(stopped.code, 130) << stopped.err;
+  EXPECT_NE(stopped.err.find("--resume broken"), std::string::npos) << stopped.err;
+  EXPECT_FALSE(fs::exists(File("broken/result.json")));
+  const Outcome resumed = Run({"compare", "--resume", "broken"});
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  ExpectSameResults("whole", "broken");
+}
+
+TEST_F(Compare, SaysWhatIsWrong) {
+  const auto with = [](const std::string& problem, const std::vector<std::string>& more) {
+    return With({"compare", "--problem", problem, "--out", "x"}, more);
+  };
+  const std::string resnet = "hw:resnet20";
+  ExpectRefusal({"compare"}, 2, "--problem is needed", "hw:NETWORK");
+  ExpectRefusal(with("nb201:cifar11", {}), 2, "unknown problem", "nb201:cifar10");
+  ExpectRefusal(with("hw:resnet21", {}), 2, "did you mean resnet20");
+  ExpectRefusal(with(resnet, {"--methods", "genetics"}), 2, "did you mean \"genetic\"",
+                "reinforce");
+  ExpectRefusal(with(resnet, {"--methods", "random,random"}), 2, "twice");
+  ExpectRefusal(with(resnet, {"--methods", "gp", "--budget", "1"}), 2, "--budget 1",
+                "gp needs at least");
+  ExpectRefusal(with(resnet, {"--hw-space", "vta-smal"}), 2, "did you mean \"vta-small\"");
+  // Infeasible: which rule, and the nearest that can be built.
+  ExpectRefusal(with(resnet, {"--area-max", "0.01"}), 1, "--area-max 0.01 is infeasible",
+                "the smallest accelerator");
+  ExpectRefusal(with(resnet, {"--latency-max", "1000"}), 1, "--latency-max 1000 is infeasible",
+                "at least that");
+  EXPECT_FALSE(fs::exists(File("x")));
+  ExpectRefusal({"compare", "--resume", "nowhere"}, 1, "no such run folder");
+  ASSERT_EQ(Run(Small("run")).code, 0);
+  ExpectRefusal({"compare", "--resume", "run", "--problem", resnet}, 2, "--problem is hw:tiny",
+                "start a new run");
+  ExpectRefusal({"compare", "--resume", "run", "--budget", "41"}, 2, "--budget is 40");
+  ExpectRefusal({"hw", "--resume", "run"}, 1, "rhnas compare");
+  ExpectRefusal(Small("run"), 1, "not empty", "--resume run");
+}
+
+// Tells a changed world: the same names, other costs.
+TEST_F(Compare, RefusesOtherCosts) {
+  const Outcome table = Run({"cost", "--print-table"});
+  ASSERT_EQ(table.code, 0);
+  std::ofstream(File("table.csv")) << table.out;
+  ASSERT_EQ(Run(With(Small("run"), {"--energy-table", "table.csv"})).code, 0);
+  const Outcome other = Run({"cost", "--print-table", "--node", "28"});
+  std::ofstream(File("table.csv")) << other.out;
+  ExpectRefusal({"compare", "--resume", "run"}, 1, "are not those that its runs saw");
+}
+
+class HwCommand : public Compare {
+ protected:
+  static std::vector<std::string> Small(const std::string& agent) {
+    return {"hw",        "--network",     std::string(kProblem).substr(3),
+            "--agent",   agent,           "--hw-space",
+            "vta-small", "--evaluations", "40"};
+  }
+};
+
+TEST_F(HwCommand, FindsAndSaysHowFarFromTheOptimum) {
+  for (const char* agent : {"genetic", "random"}) {
+    const Outcome outcome = Run(With(Small(agent), {"--exact", "--json"}));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const hw::Json json = ParseOrFail(outcome.out);
+    EXPECT_TRUE(json.Find("valid")->boolean);
+    EXPECT_LE(NumberAt(json, "evaluations"), 40);
+    const double edp = NumberAt(json, "edp_pj_cycles"), optimum = NumberAt(json, "optimum");
+    EXPECT_EQ(NumberAt(json, "regret"), edp / optimum - 1);
+    EXPECT_GE(NumberAt(json, "regret"), 0);
+    const hw::Json* ratio = json.Find("ratio");
+    ASSERT_NE(ratio, nullptr);
+    EXPECT_GE(NumberAt(*ratio, "edp"), 1) << "worse than the default";
+    // What was found costs what rhnas cost says.
+    const size_t begin = outcome.out.find('{', outcome.out.find("\"hw\""));
+    std::ofstream(File("hw.json"))
+        << outcome.out.substr(begin, outcome.out.find('}', begin) - begin + 1);
+    const Outcome cost =
+        Run({"cost", "--network", std::string(kProblem).substr(3), "--hw", "hw.json", "--json"});
+    ASSERT_EQ(cost.code, 0) << cost.err;
+    const hw::Json costs = ParseOrFail(cost.out);
+    EXPECT_EQ(NumberAt(costs, "latency_cycles"), NumberAt(json, "latency_cycles"));
+    ExpectSameNumber(NumberAt(costs, "edp_pj_cycles"), edp);
+  }
+}
+
+TEST_F(HwCommand, InterruptedAndResumed) {
+  const std::vector<std::string> words = {
+      "hw",  "--network", "fbnet-a@imagenet", "--agent", "genetic", "--evaluations",
+      "600", "--invalid", "penalty",          "--out"};
+  ASSERT_EQ(Run(With(words, {"whole"})).code, 0);
+  const pid_t pid = Start(With(words, {"broken"}));
+  for (int i = 0; i < 3000 && !fs::exists(File("broken/checkpoint")); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  kill(pid, SIGINT);
+  EXPECT_EQ(Wait(pid).code, 130);
+  ASSERT_EQ(Run({"hw", "--resume", "broken"}).code, 0);
+  EXPECT_EQ(ReadAll(File("whole/result.json")), ReadAll(File("broken/result.json")));
+  EXPECT_EQ(ReadAll(File("whole/vta_config.json")), ReadAll(File("broken/vta_config.json")));
+}
+
+TEST_F(HwCommand, SaysWhatIsWrong) {
+  ExpectRefusal({"hw"}, 2, "--network is needed");
+  ExpectRefusal({"hw", "--network", "resnet20", "--agent", "gentic"}, 2, "did you mean");
+  ExpectRefusal({"hw", "--network", "resnet20", "--agent", "gp", "--evaluations", "1"}, 2,
+                "below the", "gp needs at least");
+  ExpectRefusal({"hw", "--network", "resnet20", "--area-max", "0.01"}, 1, "is infeasible");
+}
+
+}  // namespace
+}  // namespace rhnas
