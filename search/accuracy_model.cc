@@ -15,6 +15,9 @@ constexpr double kAccuracyUnit = 0.01;
 // of a pair; and of what no pair explains (training noise and higher orders).
 constexpr double kLevel = 2, kChoice = 0.8, kPair = 0.4, kNoise = 0.35;
 
+// Predictions above this, near the floor, are what the model's own doubt is measured by.
+constexpr double kNear = -1.5;
+
 }  // namespace
 
 AccuracyModel::AccuracyModel(const std::vector<int>& sizes, double accuracy_floor, uint64_t seed)
@@ -86,6 +89,12 @@ void AccuracyModel::Add(const int* network, double accuracy) {
   double variance = kNoise * kNoise;
   for (int i : active_) variance += gain_[static_cast<size_t>(i)];
   const double target = Target(accuracy);
+  double mean = 0;
+  for (int i : active_) mean += mean_[static_cast<size_t>(i)];
+  if (mean > kNear) {
+    surprise_ += (target - mean) * (target - mean) / variance;
+    surprises_ += 1;
+  }
   auto move = [&](std::vector<double>* weights, double observed) {
     double error = observed;
     for (int i : active_) error -= (*weights)[static_cast<size_t>(i)];
@@ -118,12 +127,12 @@ double AccuracyModel::Variance(const int* network) const {
         covariance_.data() + static_cast<size_t>(i) * static_cast<size_t>(features_);
     for (int j : active_) sum += row[j];
   }
-  return std::max(sum, 0.0) + kNoise * kNoise;
+  return (std::max(sum, 0.0) + kNoise * kNoise) * surprise_ / surprises_;
 }
 
 double AccuracyModel::Relaxed(int member, const double* probability, double scale,
                               double* gradient) const {
-  const std::vector<double>& w = members_[static_cast<size_t>(member)];
+  const std::vector<double>& w = member == kMembers ? mean_ : members_[static_cast<size_t>(member)];
   double value = w[0];
   for (int i = 0; i < choices_; ++i) {
     const double weight = w[static_cast<size_t>(1 + i)];

@@ -38,8 +38,9 @@ class AccuracyModel {
   double Variance(const int* network) const;
   double Target(double accuracy) const;
 
-  // Expectation of a member (0 to kMembers - 1) when decision d takes choice c with
-  // probability[offset(d) + c]; adds scale * derivative to gradient[] where it is not null.
+  // Expectation of a member (0 to kMembers - 1; kMembers: the posterior mean) when decision d takes
+  // choice c with probability[offset(d) + c]; adds scale * derivative to gradient[] where it is not
+  // null.
   double Relaxed(int member, const double* probability, double scale, double* gradient) const;
 
   const std::vector<int>& offsets() const { return offsets_; }
@@ -58,6 +59,9 @@ class AccuracyModel {
   std::vector<double> covariance_;            // features x features, symmetric
   std::vector<double> mean_;                  // features
   std::vector<std::vector<double>> members_;  // features each
+  // Squared errors of predictions near the floor, each over its variance, and how many; as if ten had
+  // been as expected.
+  double surprise_ = 10, surprises_ = 10;
   mutable std::vector<int> active_;
   std::vector<double> gain_;
 };

@@ -80,7 +80,7 @@ Alternation::Alternation(const AlternationOptions& options, const JointMethodOpt
       joint_(joint),
       rng_(method.seed, 1),
       networks_(joint.problem().network_sizes(), joint.goal().objective, joint.goal().accuracy_min,
-                method.seed),
+                options.form, method.seed),
       view_(joint, *this) {
   const JointPair& reference = joint.problem().reference();
   networks_.Add(reference.network.data(), reference.accuracy);
@@ -204,12 +204,14 @@ void Alternation::Step(int64_t max_evaluations) {
 
 void Alternation::Save(engine::ArchiveWriter& archive, const std::string& prefix) const {
   archive.Put(prefix + "rng", rng_.state());
+  networks_.Save(archive, prefix + "networks/");
   if (agent_) agent_->Save(archive, prefix + "agent/");
 }
 
 void Alternation::Load(engine::ArchiveReader& archive, const std::string& prefix) {
   engine::Rng::State state;
   archive.Get(prefix + "rng", &state);
+  networks_.Load(archive, prefix + "networks/");
   if (agent_) agent_->Load(archive, prefix + "agent/");
   if (!archive.status().ok()) return;
   rng_.set_state(state);

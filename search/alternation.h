@@ -23,6 +23,7 @@ struct AlternationOptions {
   // Networks on the default accelerator for the first half of the budget, then designs for the best
   // of them; else both from the start.
   bool one_after_the_other = false;
+  NetworkSearch::Form form = NetworkSearch::Form::kExpectedImprovement;
   rl::AgentOptions agent;  // of the designs
 };
 

@@ -12,7 +12,7 @@ namespace {
 using Made = engine::Result<std::unique_ptr<JointMethod>>;
 
 // The agent that rhnas, hw-fixed and sequential take unless told otherwise.
-constexpr const char* kBestAgent = "reinforce";
+constexpr const char* kBestAgent = "dyna";
 
 // An agent on all heads at once.
 class JointAgent : public JointMethod {
@@ -45,7 +45,7 @@ rl::AgentOptions AgentOf(const JointMethodOptions& options, const char* name) {
   return agent;
 }
 
-enum class Form { kBoth, kNetworks, kDesigns, kSequential, kHeads, kNsga2 };
+enum class Form { kBoth, kGradients, kNetworks, kDesigns, kSequential, kHeads, kNsga2 };
 
 struct Row {
   JointMethodInfo info;
@@ -65,8 +65,18 @@ const Row kRows[] = {
     {{"sequential", "nas-default for half of the budget, then hw-fixed for its network", 32},
      Form::kSequential,
      nullptr},
+    {{"diff-autonba", "both by gradient: accelerators by Gumbel-softmax, as Auto-NBA", 32},
+     Form::kGradients,
+     "relaxation"},
+    {{"diff-dance", "both by gradient: accelerators through a learned evaluator, as DANCE", 32},
+     Form::kGradients,
+     "evaluator"},
     {{"nsga2", "NSGA-II on pairs, accuracy and objective (Deb et al. 2002)", 20},
      Form::kNsga2,
+     nullptr},
+    {{"evolution", "regularized evolution of pairs", 20}, Form::kHeads, "evolution"},
+    {{"heads", "an agent of your choice on all choices of the pair at once", 16},
+     Form::kHeads,
      nullptr},
     {{"random", "pairs drawn uniformly", 1}, Form::kHeads, "random"},
 };
@@ -85,6 +95,7 @@ Made MakeForm(const Row& row, const JointMethodOptions& options, JointEnvironmen
   }
   AlternationOptions alternation;
   alternation.agent = agent;
+  if (row.form == Form::kGradients) alternation.form = NetworkSearch::Form::kOneDistribution;
   alternation.networks = row.form != Form::kDesigns;
   alternation.designs = row.form != Form::kNetworks;
   alternation.one_after_the_other = row.form == Form::kSequential;
@@ -109,10 +120,10 @@ Made MakeJointMethod(const JointMethodOptions& options, JointEnvironment& enviro
                      engine::ThreadPool& pool) {
   for (const Row& row : kRows) {
     if (options.name != row.info.name) continue;
-    if (options.budget < row.info.least_budget) {
+    if (options.budget < row.info.minimum) {
       return engine::Status::Error(
           "method %s needs a budget of at least %lld evaluations, got %lld", row.info.name,
-          static_cast<long long>(row.info.least_budget), static_cast<long long>(options.budget));
+          static_cast<long long>(row.info.minimum), static_cast<long long>(options.budget));
     }
     const JointPair& reference = environment.problem().reference();
     if (environment.goal().accuracy_min > reference.accuracy) {

@@ -28,7 +28,8 @@ class JointMethod {
 
 struct JointMethodOptions {
   std::string name = "rhnas";
-  // The agent that searches accelerators: of rhnas, hw-fixed and sequential. Empty: the best.
+  // The agent that searches accelerators: of rhnas, hw-fixed, sequential and heads. Empty: the
+  // best.
   std::string agent;
   int64_t budget = 0;  // evaluations that the whole search may take; at least the method's minimum
   uint64_t seed = 1;
@@ -44,7 +45,7 @@ engine::Result<std::unique_ptr<JointMethod>> MakeJointMethod(const JointMethodOp
 struct JointMethodInfo {
   const char* name;
   const char* summary;  // one line
-  int64_t least_budget;
+  int64_t minimum;      // evaluations
 };
 std::vector<JointMethodInfo> JointMethods();
 std::vector<std::string> JointMethodNames();

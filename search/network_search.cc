@@ -13,6 +13,11 @@ namespace {
 constexpr int kDescents = 3, kDescentSteps = 24, kDraws = 48;
 // Adam (Kingma and Ba 2015) on logits of order one.
 constexpr double kRate = 0.4, kDecay = 0.8, kSquareDecay = 0.95;
+constexpr int kClimbs = 8;
+// Of the one distribution: slow enough for a hundred evaluations to see many networks (1e-2 to 0.3
+// were tried). Redraws of what was seen.
+constexpr double kSlowRate = 0.05;
+constexpr int kStepsAnEvaluation = 1, kRedraws = 64;
 // Share of a uniform draw in each choice, so that the best network's neighbours are drawn too.
 constexpr double kUniform = 0.15;
 constexpr double kMultiplierStep = 1.05, kLeastMultiplier = 0.2, kMostMultiplier = 20;
@@ -63,8 +68,9 @@ double ChoiceTable::LogObjective(Objective objective, const double* probability,
 }
 
 NetworkSearch::NetworkSearch(const std::vector<int>& sizes, Objective objective,
-                             double accuracy_floor, uint64_t seed)
-    : sizes_(sizes),
+                             double accuracy_floor, Form form, uint64_t seed)
+    : form_(form),
+      sizes_(sizes),
       objective_(objective),
       floor_(accuracy_floor),
       model_(sizes, accuracy_floor, seed) {
@@ -81,24 +87,28 @@ void NetworkSearch::Add(const int* network, double accuracy) {
                            kLeastMultiplier, kMostMultiplier);
 }
 
-void NetworkSearch::Descend(int member, engine::Rng& rng, std::vector<double>* probability) const {
-  const size_t n = static_cast<size_t>(model_.choices());
-  std::vector<double> logits(n), moment(n), square(n), slope(n);
-  for (double& logit : logits) logit = static_cast<double>(rng.Normal());
-  probability->assign(n, 0.0);
+void NetworkSearch::Descend(int member, engine::Rng& rng, std::vector<double>* probability) {
+  logits_.assign(static_cast<size_t>(model_.choices()), 0.0);
+  moment_ = square_ = logits_;
+  for (double& logit : logits_) logit = static_cast<double>(rng.Normal());
+  Steps(member, kDescentSteps, kRate, probability);
+}
+
+// Adam steps on the logits; the probabilities they arrive at.
+void NetworkSearch::Steps(int member, int steps, double rate, std::vector<double>* probability) {
+  std::vector<double> slope(logits_.size());
+  probability->assign(logits_.size(), 0.0);
   double* p = probability->data();
   for (int step = 0;; ++step) {
     for (size_t d = 0; d < sizes_.size(); ++d) {
       const size_t at = static_cast<size_t>(model_.offsets()[d]);
-      const size_t size = static_cast<size_t>(sizes_[d]);
-      const double most =
-          *std::max_element(logits.begin() + static_cast<std::ptrdiff_t>(at),
-                            logits.begin() + static_cast<std::ptrdiff_t>(at + size));
-      double sum = 0;
-      for (size_t c = at; c < at + size; ++c) sum += p[c] = Exp(logits[c] - most);
-      for (size_t c = at; c < at + size; ++c) p[c] /= sum;
+      const size_t end = at + static_cast<size_t>(sizes_[d]);
+      double most = logits_[at], sum = 0;
+      for (size_t c = at; c < end; ++c) most = std::max(most, logits_[c]);
+      for (size_t c = at; c < end; ++c) sum += p[c] = Exp(logits_[c] - most);
+      for (size_t c = at; c < end; ++c) p[c] /= sum;
     }
-    if (step == kDescentSteps) return;
+    if (step == steps) return;
     // d/dz of lambda softplus(-z) is -lambda sigmoid(-z).
     const double z = model_.Relaxed(member, p, 0, nullptr);
     const double missed = Normal(-2 * z);
@@ -106,14 +116,14 @@ void NetworkSearch::Descend(int member, engine::Rng& rng, std::vector<double>* p
     model_.Relaxed(member, p, -multiplier_ * missed, slope.data());
     for (size_t d = 0; d < sizes_.size(); ++d) {
       const size_t at = static_cast<size_t>(model_.offsets()[d]);
-      const size_t size = static_cast<size_t>(sizes_[d]);
+      const size_t end = at + static_cast<size_t>(sizes_[d]);
       double mean = 0;
-      for (size_t c = at; c < at + size; ++c) mean += p[c] * slope[c];
-      for (size_t c = at; c < at + size; ++c) {
+      for (size_t c = at; c < end; ++c) mean += p[c] * slope[c];
+      for (size_t c = at; c < end; ++c) {
         const double g = p[c] * (slope[c] - mean);
-        moment[c] = kDecay * moment[c] + (1 - kDecay) * g;
-        square[c] = kSquareDecay * square[c] + (1 - kSquareDecay) * g * g;
-        logits[c] -= kRate * moment[c] / (std::sqrt(square[c]) + 1e-6);
+        moment_[c] = kDecay * moment_[c] + (1 - kDecay) * g;
+        square_[c] = kSquareDecay * square_[c] + (1 - kSquareDecay) * g * g;
+        logits_[c] -= rate * moment_[c] / (std::sqrt(square_[c]) + 1e-6);
       }
     }
   }
@@ -134,43 +144,96 @@ std::vector<int> NetworkSearch::AnyUnseen(engine::Rng& rng) const {
   return network;
 }
 
+// What is expected of evaluating a network: improvement times the chance that it is accurate
+// enough. Where it cannot improve, the least loss is what is left to learn from, below every gain.
+double NetworkSearch::Score(const std::vector<int>& network, double best_log_objective) const {
+  one_hot_.assign(static_cast<size_t>(model_.choices()), 0.0);
+  for (size_t d = 0; d < sizes_.size(); ++d) {
+    one_hot_[static_cast<size_t>(model_.offsets()[d] + network[d])] = 1;
+  }
+  const double gain =
+      best_log_objective - table_.LogObjective(objective_, one_hot_.data(), nullptr);
+  const double chance =
+      Normal(model_.Mean(network.data()) / std::sqrt(model_.Variance(network.data())));
+  return gain > 0 ? chance * gain : -1 + chance * Exp(gain) / 2;
+}
+
+// One choice a decision from the probabilities, mixed with a share of uniform draws; 0 to 1 each.
+void NetworkSearch::Draw(const std::vector<double>& probability, double uniform, engine::Rng& rng,
+                         std::vector<int>* network) const {
+  network->resize(sizes_.size());
+  for (size_t d = 0; d < sizes_.size(); ++d) {
+    const double* p = probability.data() + model_.offsets()[d];
+    const int size = sizes_[d];
+    double left = static_cast<double>(rng.Uniform());
+    int choice = 0;
+    while (choice + 1 < size && (left -= (1 - uniform) * p[choice] + uniform / size) >= 0) ++choice;
+    (*network)[d] = choice;
+  }
+}
+
 std::vector<int> NetworkSearch::Propose(double best_log_objective, engine::Rng& rng) {
   RHNAS_CHECK(!exhausted(), "all of %zu networks were seen", seen_.size());
-  std::vector<double> probability, one_hot(static_cast<size_t>(model_.choices()));
-  std::vector<int> drawn(sizes_.size()), best;
+  if (form_ == Form::kOneDistribution) return ProposeFromOne(rng);
+  std::vector<double> probability;
+  std::vector<int> drawn, best;
   double best_score = 0;
+  auto consider = [&](const std::vector<int>& network) {
+    if (seen_.count(network) != 0) return;
+    const double score = Score(network, best_log_objective);
+    if (!best.empty() && score <= best_score) return;
+    best = network;
+    best_score = score;
+  };
   for (int descent = 0; descent < kDescents; ++descent) {
     Descend(static_cast<int>(rng.Below(AccuracyModel::kMembers)), rng, &probability);
     for (int draw = 0; draw < kDraws; ++draw) {
-      std::fill(one_hot.begin(), one_hot.end(), 0.0);
-      for (size_t d = 0; d < sizes_.size(); ++d) {
-        const size_t at = static_cast<size_t>(model_.offsets()[d]);
-        const int size = sizes_[d];
-        const double uniform = draw == 0 ? 0 : kUniform;
-        double left = static_cast<double>(rng.Uniform());
-        int choice = 0, most = 0;
-        for (int c = 0; c < size; ++c) {
-          const double p = probability[at + static_cast<size_t>(c)];
-          if (p > probability[at + static_cast<size_t>(most)]) most = c;
-          left -= (1 - uniform) * p + uniform / size;
-          if (left >= 0 && c + 1 < size) choice = c + 1;
-        }
-        drawn[d] = draw == 0 ? most : choice;
-        one_hot[at + static_cast<size_t>(drawn[d])] = 1;
-      }
-      if (seen_.count(drawn) != 0) continue;
-      const double log_objective = table_.LogObjective(objective_, one_hot.data(), nullptr);
-      const double z = model_.Mean(drawn.data()) / std::sqrt(model_.Variance(drawn.data()));
-      const double chance = Normal(z), gain = best_log_objective - log_objective;
-      // No gain: the least loss is what is left to learn from, below every gain.
-      const double score = gain > 0 ? chance * gain : -1 + chance * Exp(gain) / 2;
-      if (best.empty() || score > best_score) {
-        best = drawn;
-        best_score = score;
-      }
+      Draw(probability, kUniform, rng, &drawn);
+      consider(drawn);
     }
   }
-  return best.empty() ? AnyUnseen(rng) : best;
+  if (best.empty()) return AnyUnseen(rng);
+  for (int climb = 0; climb < kClimbs; ++climb) {
+    const std::vector<int> from = best;
+    for (size_t d = 0; d < sizes_.size(); ++d) {
+      drawn = from;
+      for (drawn[d] = 0; drawn[d] < sizes_[d]; ++drawn[d]) consider(drawn);
+    }
+    if (best == from) break;
+  }
+  return best;
+}
+
+// One relaxed distribution that every evaluation moves on, and draws from it (those that were seen
+// before are drawn again, which the published searches do not do).
+std::vector<int> NetworkSearch::ProposeFromOne(engine::Rng& rng) {
+  if (logits_.empty()) {
+    logits_.assign(static_cast<size_t>(model_.choices()), 0.0);
+    moment_ = square_ = logits_;
+  }
+  std::vector<double> probability;
+  std::vector<int> drawn;
+  Steps(AccuracyModel::kMembers, kStepsAnEvaluation, kSlowRate, &probability);
+  for (int tries = 0; tries < kRedraws; ++tries) {
+    Draw(probability, 0, rng, &drawn);
+    if (seen_.count(drawn) == 0) return drawn;
+  }
+  return AnyUnseen(rng);
+}
+
+void NetworkSearch::Save(engine::ArchiveWriter& archive, const std::string& prefix) const {
+  archive.PutVector(prefix + "logits", logits_);
+  archive.PutVector(prefix + "moment", moment_);
+  archive.PutVector(prefix + "square", square_);
+}
+
+void NetworkSearch::Load(engine::ArchiveReader& archive, const std::string& prefix) {
+  archive.GetVector(prefix + "logits", &logits_);
+  archive.GetVector(prefix + "moment", &moment_);
+  archive.GetVector(prefix + "square", &square_);
+  const size_t n = static_cast<size_t>(model_.choices());
+  // Of another problem: begin anew.
+  if (logits_.size() != n || moment_.size() != n || square_.size() != n) logits_.clear();
 }
 
 }  // namespace rhnas::search

@@ -15,6 +15,7 @@
 #include <set>
 #include <vector>
 
+#include "engine/archive.h"
 #include "engine/random.h"
 #include "search/accuracy_model.h"
 #include "search/objective.h"
@@ -41,16 +42,26 @@ class ChoiceTable {
 
 class NetworkSearch {
  public:
+  enum class Form {
+    kExpectedImprovement,  // as above
+    // As published differentiable searches do: one distribution that moves by one gradient step an
+    // evaluation, under the accuracy model's mean; a proposal is a draw from it.
+    kOneDistribution,
+  };
   NetworkSearch(const std::vector<int>& sizes, Objective objective, double accuracy_floor,
-                uint64_t seed);
+                Form form, uint64_t seed);
 
   void SetCosts(ChoiceTable table) { table_ = std::move(table); }
   // What an evaluation said; a network seen before teaches nothing. The state is a function of what
-  // was added in which order: a checkpoint is the list of evaluations.
+  // was added in which order (a checkpoint is the list of evaluations), but for the one
+  // distribution, which Save keeps.
   void Add(const int* network, double accuracy);
   // A network to evaluate, given the logarithm of the best objective so far; never one that was
   // seen. REQUIRES: !exhausted().
   std::vector<int> Propose(double best_log_objective, engine::Rng& rng);
+
+  void Save(engine::ArchiveWriter& archive, const std::string& prefix) const;
+  void Load(engine::ArchiveReader& archive, const std::string& prefix);
 
   double multiplier() const { return multiplier_; }
   // Every network was seen.
@@ -59,9 +70,15 @@ class NetworkSearch {
   const std::vector<std::vector<int>>& accurate() const { return accurate_; }
 
  private:
-  void Descend(int member, engine::Rng& rng, std::vector<double>* probability) const;
+  double Score(const std::vector<int>& network, double best_log_objective) const;
+  void Draw(const std::vector<double>& probability, double uniform, engine::Rng& rng,
+            std::vector<int>* network) const;
+  std::vector<int> ProposeFromOne(engine::Rng& rng);
+  void Descend(int member, engine::Rng& rng, std::vector<double>* probability);
+  void Steps(int member, int steps, double rate, std::vector<double>* probability);
   std::vector<int> AnyUnseen(engine::Rng& rng) const;
 
+  Form form_;
   std::vector<int> sizes_;
   Objective objective_;
   double floor_;
@@ -69,6 +86,8 @@ class NetworkSearch {
   ChoiceTable table_;
   std::set<std::vector<int>> seen_;
   std::vector<std::vector<int>> accurate_;
+  std::vector<double> logits_, moment_, square_;
+  mutable std::vector<double> one_hot_;
   double networks_ = 1;  // how many there are
   double multiplier_ = 1;
 };

@@ -338,8 +338,8 @@ TEST(JointMethods, KeepWithinBudgetAndAboveTheReference) {
   for (double floor : {0.0, 0.66, FormulaProblem(0).reference().accuracy}) {
     const FormulaProblem problem(floor, 1.0);
     for (const JointMethodInfo& method : JointMethods()) {
-      for (int64_t budget : {method.least_budget, int64_t{100}}) {
-        if (budget < method.least_budget) continue;
+      for (int64_t budget : {method.minimum, int64_t{100}}) {
+        if (budget < method.minimum) continue;
         JointEnvironment joint(problem);
         RunJointMethod(*Make(method.name, joint, budget, 9, pool), joint, budget);
         EXPECT_LE(joint.evaluations(), budget) << method.name;
