@@ -58,7 +58,7 @@ class JointComparison final : public CompareProblem {
   std::vector<CompareMethod> methods() const override {
     std::vector<CompareMethod> methods;
     for (const JointMethodInfo& info : JointMethods()) {
-      methods.push_back({info.name, info.summary, info.least_budget, false});
+      methods.push_back({info.name, info.summary, info.minimum, false});
     }
     return methods;
   }
