@@ -7,12 +7,17 @@
 // the baseline of the batches before it (the first by its own mean). The batch baseline is the mean
 // of the batch itself: in a one-step problem it shortens the expected gradient of n episodes by the
 // factor (n - 1) / n and leaves its direction.
+//
+// Where AgentOptions::budget is known, batches are at most 8, the learning rate at least 0.02, and
+// the entropy weight starts at no more than 0.1 and follows the share of proposals that are repeats
+// (free to the counter of evaluations, but nothing new): it rises where nearly all are, else falls.
 #pragma once
 
 #include "engine/optimizer.h"
 #include "engine/tape.h"
 #include "rl/agent.h"
 #include "rl/elites.h"
+#include "rl/points.h"
 #include "rl/policy.h"
 #include "rl/rollout.h"
 
@@ -34,6 +39,7 @@ class Reinforce : public Agent {
 
  private:
   void Update(RoundStats* stats);
+  void AdaptEntropy();
   // Weights of the complete rows' log-probabilities; moves the baseline on.
   std::vector<double> Advantages(RoundStats* stats);
   // The moving average; `first` where there is none yet.
@@ -50,6 +56,8 @@ class Reinforce : public Agent {
   // Sums of the moving average and of its weights: the baseline is their quotient.
   double baseline_sum_ = 0, baseline_weight_ = 0;
   int64_t steps_ = 0;  // ever taken, for the entropy schedule
+  SeenPoints seen_;    // proposed under each observation, with a budget
+  float entropy_weight_;
 };
 
 }  // namespace rhnas::rl

@@ -408,6 +408,35 @@ TEST(Heads, AllHandlingsReachTheirShareValid) {
   }
 }
 
+// With a budget reinforce keeps what it proposed: a resumed agent must go on to the same bits.
+TEST(Heads, ResumesWithABudgetToTheSameBits) {
+  engine::ThreadPool pool(1);
+  AgentOptions options;
+  options.heads = HeadKind::kAutoregressive;
+  options.budget = 60;
+  Telling problem({4, 7, 7}, 0.5, 31, Told::kMask);
+  auto whole = MakeAgent(options, problem, pool), part = MakeAgent(options, problem, pool);
+  ASSERT_TRUE(whole.ok() && part.ok());
+  engine::Rng rng(32), again(32);
+  for (int round = 0; round < 40; ++round) {
+    const RoundStats stats = (*whole)->Round(problem, 16, rng);
+    EXPECT_EQ(stats.steps, 8) << "with a budget batches are of 8";
+  }
+  for (int round = 0; round < 15; ++round) (*part)->Round(problem, 16, again);
+  engine::ArchiveWriter writer;
+  (*part)->Save(writer, "agent/");
+  const std::string path = testing::TempDir() + "budget.ckpt";
+  ASSERT_TRUE(writer.Save(path).ok());
+  auto reader = engine::ArchiveReader::Open(path);
+  ASSERT_TRUE(reader.ok());
+  auto resumed = MakeAgent(options, problem, pool);
+  (*resumed)->Load(*reader, "agent/");
+  ASSERT_TRUE(reader->status().ok()) << reader->status().message();
+  for (int round = 15; round < 40; ++round) (*resumed)->Round(problem, 16, again);
+  EXPECT_EQ(Fingerprint(**whole, testing::TempDir() + "a.ckpt"),
+            Fingerprint(**resumed, testing::TempDir() + "b.ckpt"));
+}
+
 TEST(Heads, NamesSelectOptions) {
   AgentOptions options;
   for (const std::string& name : HeadNames()) EXPECT_TRUE(SetHeads(name, &options));
