@@ -86,7 +86,7 @@ void WriteInput(const float* observation, int observed, const HeadLayout& layout
 // falling to a tenth on a cosine. Returns the mean loss of the last quarter, in standard scores; 0
 // without data. The tape is reset; a warm step allocates nothing.
 struct EvaluatorTraining {
-  int steps = 120, batch = 32;
+  int steps = 240, batch = 32;
   float learning_rate = 1e-2f;
 };
 class EvaluatorTrainer {
