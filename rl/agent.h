@@ -34,7 +34,7 @@ class Agent {
   virtual std::vector<int> Greedy(const Environment& environment) = 0;
   // What the agent's model alone would build, whether or not it can be built and whatever was found
   // on the way: the greedy action of a policy, the argmax of relaxed choices; of a black box, which
-  // has no model, its best point.
+  // has no model, its best point. Empty: it has none yet.
   virtual std::vector<int> Proposal(const Environment& environment) { return Greedy(environment); }
   // Nothing is left to propose (exhaustive, behind the last point); rounds then only repeat.
   virtual bool Done() const { return false; }

@@ -18,6 +18,7 @@ EvaluatorOptions EvaluatorOptions::Edd() {
   EvaluatorOptions options;
   options.name = "evaluator-edd";
   options.barrier_weight = 1;
+  options.barrier_base = 1000;
   options.descent.rank_by_limits = true;
   return options;
 }
@@ -25,7 +26,7 @@ EvaluatorOptions EvaluatorOptions::Edd() {
 EvaluatorOptions EvaluatorOptions::Hdx() {
   EvaluatorOptions options;
   options.name = "evaluator-hdx";
-  options.descent.delta_first = 0.01;
+  options.descent.delta_first = 0.1;
   options.descent.rank_by_limits = true;
   return options;
 }
@@ -106,8 +107,8 @@ void Evaluator::Design(PointPicker& picker) {
   designed_ = true;
 }
 
-std::vector<int> Evaluator::Proposal(const Environment& environment) {
-  if (!designed_) return Greedy(environment);
+std::vector<int> Evaluator::Proposal(const Environment& /*environment*/) {
+  if (!designed_) return {};
   const int* action = descent_.action(0);
   return std::vector<int>(action, action + layout_.heads());
 }

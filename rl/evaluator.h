@@ -20,7 +20,7 @@ struct EvaluatorOptions {
   EvaluatorNetworkOptions network;
   EvaluatorTraining training;
   DescentOptions descent;
-  double barrier_weight = 0, barrier_base = 50;  // EDD's beta and C
+  double barrier_weight = 0, barrier_base = 1;  // EDD's beta and C
   // Share of the budget for random points, and how many there are where no budget is given. Goes on
   // until kFewestRows of them were valid.
   double random_share = 0.25;
@@ -38,7 +38,7 @@ class Evaluator : public BlackBox {
             const Environment& environment, engine::ThreadPool& pool);
 
   // The best restart's argmax, in the evaluator's opinion, of the last descent; of masks it obeys
-  // only static ones. Before the first descent the best point.
+  // only static ones. Empty before the first descent.
   std::vector<int> Proposal(const Environment& environment) override;
 
   const EvaluatorData& data() const { return data_; }

@@ -15,7 +15,7 @@ namespace rhnas::rl {
 struct RelaxedGoal {
   std::vector<double> weight, limit;  // one a metric; an infinite limit is none
   double barrier_weight = 0;          // beta; 0: no barrier
-  double barrier_base = 50;           // C
+  double barrier_base = 1;            // C
 };
 
 // sum_i weight[i] metric[i] plus the barrier of every finite limit, and its gradient. The barrier's

@@ -191,6 +191,7 @@ class HardwareComparison final : public CompareProblem {
   void CountProposal(const RecordingEnvironment& environment, rl::Agent& agent,
                      CompareRun* run) const {
     const std::vector<int> action = agent.Proposal(environment);
+    if (action.empty()) return;
     const int64_t point = environment.PointOf(action.data());
     ++run->proposals;
     run->final_broken = problem_->landscape->broken_rules(point);

@@ -158,6 +158,8 @@ TEST(Relaxed, StayFiniteAtAnyShareOfInvalidPoints) {
       }
       EXPECT_EQ(problem.steps(), 200) << name;
       for (const std::vector<int>& action : {agent->Greedy(problem), agent->Proposal(problem)}) {
+        // Evaluators that saw too few valid points have no proposal.
+        EXPECT_TRUE(action.size() == 4 || (action.empty() && invalid > 0.9)) << name;
         for (size_t h = 0; h < action.size(); ++h) {
           EXPECT_GE(action[h], 0) << name;
           EXPECT_LT(action[h], problem.action_sizes()[h]) << name;
