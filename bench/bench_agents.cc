@@ -6,6 +6,7 @@
 // accelerator (tests/rl_problems.h), in the product of latency and energy; median over 20 seeds,
 // as counters to_5pct and to_1pct (the budget of 4000 where most seeds do not get there).
 // Arguments: network, area cap (0: none).
+// Control: seconds to train and score on CartPole-v1 (solved: 475) and Acrobot-v1 (-100).
 //
 // Build: g++ -std=c++17 -O2 -I. bench/bench_agents.cc build/librhnas.a -lbenchmark -pthread
 #include <benchmark/benchmark.h>
@@ -20,6 +21,7 @@
 #include "rl/agent.h"
 #include "rl/policy.h"
 #include "rl/policy_gradient.h"
+#include "tests/rl_control_agents.h"
 #include "tests/rl_problems.h"
 
 namespace rhnas::rl {
@@ -104,8 +106,36 @@ void Problems(benchmark::internal::Benchmark* bench) {
 }
 BENCHMARK_CAPTURE(EvaluationsNeeded, reinforce, std::string("reinforce"))->Apply(Problems);
 BENCHMARK_CAPTURE(EvaluationsNeeded, a2c, std::string("a2c"))->Apply(Problems);
+BENCHMARK_CAPTURE(EvaluationsNeeded, ppo, std::string("ppo"))->Apply(Problems);
+BENCHMARK_CAPTURE(EvaluationsNeeded, sarsa, std::string("sarsa"))->Apply(Problems);
+BENCHMARK_CAPTURE(EvaluationsNeeded, expected_sarsa, std::string("expected-sarsa"))
+    ->Apply(Problems);
+BENCHMARK_CAPTURE(EvaluationsNeeded, softmax, std::string("softmax"))->Apply(Problems);
 BENCHMARK_CAPTURE(EvaluationsNeeded, qlearning, std::string("qlearning"))->Apply(Problems);
 BENCHMARK_CAPTURE(EvaluationsNeeded, random, std::string("random"))->Apply(Problems);
+
+// Training to the published scores of the control problems, seed as argument: mean return of 100
+// episodes of the greedy policy, and its deviation over episodes.
+template <class Problem>
+void Control(benchmark::State& state, const std::string& name, const std::string& problem) {
+  Score score;
+  for (auto _ : state) {
+    Problem environment;
+    score = TrainAndScore(ControlAgentFor(name, problem), environment,
+                          static_cast<uint64_t>(state.range(0)));
+  }
+  state.counters["score"] = score.mean;
+  state.counters["deviation"] = score.deviation;
+}
+void Seeds(benchmark::internal::Benchmark* bench) {
+  bench->DenseRange(1, 5)->Iterations(1)->Unit(benchmark::kSecond);
+}
+BENCHMARK_CAPTURE(Control<CartPole>, ppo, std::string("ppo"), std::string("cartpole"))
+    ->Apply(Seeds);
+BENCHMARK_CAPTURE(Control<CartPole>, a2c, std::string("a2c"), std::string("cartpole"))
+    ->Apply(Seeds);
+BENCHMARK_CAPTURE(Control<Acrobot>, ppo, std::string("ppo"), std::string("acrobot"))->Apply(Seeds);
+BENCHMARK_CAPTURE(Control<Acrobot>, a2c, std::string("a2c"), std::string("acrobot"))->Apply(Seeds);
 
 }  // namespace
 }  // namespace rhnas::rl

@@ -14,6 +14,7 @@
 #include "rl/evolution.h"
 #include "rl/exhaustive.h"
 #include "rl/genetic.h"
+#include "rl/ppo.h"
 #include "rl/q_learning.h"
 #include "rl/random_search.h"
 #include "rl/reinforce.h"
@@ -83,6 +84,7 @@ Status CheckOptions(const AgentOptions& o) {
            Range{"gamma", o.gamma, 0, 1, "0 to 1"},
            Range{"lambda", o.lambda, 0, 1, "0 to 1"},
            Range{"elite_weight", o.elite_weight, 0, huge, "0 to 1e6"},
+           Range{"rate_final", o.rate_final, 0, 1, "0 to 1"},
            Range{"value_weight", o.value_weight, 0, huge, "0 to 1e6"},
            Range{"clip_norm", o.clip_norm, 1e-6f, huge, "1e-6 to 1e6"},
            Range{"q_step", o.q_step, 0, 1, "0 to 1"},
@@ -108,6 +110,12 @@ engine::Result<std::unique_ptr<Agent>> MakeRandom(const AgentOptions& options,
                                                   const Environment& /*environment*/,
                                                   engine::ThreadPool& /*pool*/) {
   return std::unique_ptr<Agent>(std::make_unique<RandomSearch>(options));
+}
+
+engine::Result<std::unique_ptr<Agent>> MakePpo(const AgentOptions& options,
+                                               const Environment& environment,
+                                               engine::ThreadPool& pool) {
+  return std::unique_ptr<Agent>(std::make_unique<Ppo>(options, PpoOptions(), environment, pool));
 }
 
 std::unique_ptr<Agent> NewTable(const AgentOptions& options, const Environment& environment) {
@@ -186,6 +194,7 @@ const AgentRow kAgents[] = {
     {{"a2c", "advantage actor-critic with GAE", AgentKind::kLearning, 17}, Make<ActorCritic>},
     {{"dyna", "model-based policy optimisation (DyNA-PPO)", AgentKind::kLearning, 9},
      MakeRival<Dyna>},
+    {{"ppo", "proximal policy optimisation", AgentKind::kLearning}, MakePpo},
     {{"qlearning", "tabular Q-learning", AgentKind::kTabular}, MakeTable},
     {{"sarsa", "tabular SARSA", AgentKind::kTabular}, MakeTable},
     {{"expected-sarsa", "tabular expected SARSA", AgentKind::kTabular}, MakeTable},

@@ -22,6 +22,9 @@ struct RoundStats {
   double baseline = 0;
   double gradient_norm = 0;
   double explained_variance = 0;  // of the critic; 0 without one
+  // ppo: how far the update moved the policy from the one that acted (nats), and the share of rows
+  // whose probability moved beyond the clip.
+  double kl = 0, clip_fraction = 0;
 };
 
 class Agent {
@@ -46,9 +49,9 @@ class Agent {
 enum class AdvantageScale {
   kRaw,     // return less baseline
   kScaled,  // the same, to unit scale, so that rewards need no unit
-  // reinforce only (a2c: as kScaled): Savage scores of the ranks within the batch. Cares for the
-  // best of a batch more than for the mean, and a few very bad proposals do not drown the
-  // differences between good ones. Not for problems whose mean return matters.
+  // Savage scores of the ranks within the batch (a2c and ppo on one-step problems only, else as
+  // kScaled). Cares for the best of a batch more than for the mean, and a few very bad proposals do
+  // not drown the differences between good ones. Not for problems whose mean return matters.
   kRanked,
 };
 
@@ -83,8 +86,9 @@ struct AgentOptions {
   int elites = 8;
   int64_t elite_window = 400;
   float elite_weight = 0.5f;
-  float gamma = 0.99f, lambda = 0.95f;  // discount; GAE (a2c)
-  int rollout = 0;                      // a2c: steps per update; 0: one update a round
+  float gamma = 0.99f, lambda = 0.95f;  // discount; GAE (a2c, ppo, softmax)
+  int rollout = 0;                      // a2c, ppo: steps per update; 0: one update a round
+  float rate_final = 1;                 // a2c, ppo: share of learning_rate left at anneal_steps
   float value_weight = 0.5f, clip_norm = 0.5f;
   float q_step = 0.1f;   // tables of values: step towards the target
   float epsilon = 0.1f;  // qlearning, sarsa: anneals to epsilon_final over anneal_steps

@@ -10,11 +10,24 @@ namespace rhnas::rl {
 
 using engine::Var;
 
-float EntropyWeight(const AgentOptions& options, int64_t steps) {
-  if (options.anneal_steps <= 0) return options.entropy_weight;
+namespace {
+
+// From `first` to `last` over anneal_steps, linearly.
+float Annealed(float first, float last, const AgentOptions& options, int64_t steps) {
+  if (options.anneal_steps <= 0) return first;
   const float share = static_cast<float>(
       std::min(1.0, static_cast<double>(steps) / static_cast<double>(options.anneal_steps)));
-  return options.entropy_weight + share * (options.entropy_final - options.entropy_weight);
+  return first + share * (last - first);
+}
+
+}  // namespace
+
+float EntropyWeight(const AgentOptions& options, int64_t steps) {
+  return Annealed(options.entropy_weight, options.entropy_final, options, steps);
+}
+
+float LearningRate(const AgentOptions& options, int64_t steps) {
+  return options.learning_rate * Annealed(1, options.rate_final, options, steps);
 }
 
 Var PolicyLoss(engine::Tape& tape, const ActionTerms& terms, const std::vector<double>& advantages,

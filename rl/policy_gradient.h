@@ -14,6 +14,8 @@ namespace rhnas::rl {
 // Weight of the entropy bonus after `steps` environment steps: linear from entropy_weight to
 // entropy_final over anneal_steps.
 float EntropyWeight(const AgentOptions& options, int64_t steps);
+// Likewise from learning_rate to rate_final times that (a2c, ppo).
+float LearningRate(const AgentOptions& options, int64_t steps);
 
 // -mean_i advantage_i log_prob_i - entropy_weight entropy; a scalar whose gradient is minus the
 // policy gradient (Williams 1992). advantages: one a row of terms.log_prob.

@@ -137,7 +137,7 @@ TEST(Reinforce, BaselineIsATrueMovingAverage) {
 
 TEST(PolicyAgents, LearnTheMaskedBandit) {
   engine::ThreadPool pool(1);
-  for (const char* name : {"reinforce", "a2c"}) {
+  for (const char* name : {"reinforce", "a2c", "ppo"}) {
     MaskedBandit bandit;
     auto agent = Make(SequentialOptions(name), bandit, pool);
     engine::Rng rng(3);
@@ -149,7 +149,7 @@ TEST(PolicyAgents, LearnTheMaskedBandit) {
 
 TEST(PolicyAgents, WalkTheCorridorToItsExactReturn) {
   engine::ThreadPool pool(1);
-  for (const char* name : {"reinforce", "a2c"}) {
+  for (const char* name : {"reinforce", "a2c", "ppo"}) {
     TabularEnvironment corridor(Corridor(6, -0.05), 50);
     auto agent = Make(SequentialOptions(name), corridor, pool);
     engine::Rng rng(2);
@@ -161,7 +161,7 @@ TEST(PolicyAgents, WalkTheCorridorToItsExactReturn) {
 TEST(PolicyAgents, ReachTheGoalOfTheFrozenLake) {
   engine::ThreadPool pool(1);
   TabularEnvironment lake(FrozenLake(4, false), 100);
-  for (const char* name : {"reinforce", "a2c"}) {
+  for (const char* name : {"reinforce", "a2c", "ppo"}) {
     AgentOptions options = SequentialOptions(name);
     options.entropy_weight = 0.02f;
     auto agent = Make(options, lake, pool);
@@ -255,7 +255,7 @@ INSTANTIATE_TEST_SUITE_P(EveryAgent, Resume, testing::ValuesIn(AgentNames()),
                          });
 
 TEST(PolicyAgents, SameBitsForAnyNumberOfThreads) {
-  for (const char* name : {"reinforce", "a2c"}) {
+  for (const char* name : {"reinforce", "a2c", "ppo"}) {
     std::set<uint64_t> fingerprints;
     for (int threads : {1, 2, 3, 7}) {
       engine::ThreadPool pool(threads);
@@ -290,37 +290,6 @@ TEST(AgentsDeathTest, ARewardThatIsNotFiniteIsTheCallersMistake) {
     engine::Rng rng(1);
     EXPECT_DEATH(agent->Round(broken, 10, rng), "rewards must be finite") << name;
   }
-}
-
-// Solved at a mean return of 475 (Gymnasium's threshold); published A2C and PPO reach 490 to 500
-// after as many steps. The median of three seeds: one in ten ends in a dip.
-TEST(SlowActorCritic, SolvesCartPole) {
-  engine::ThreadPool pool(1);
-  CartPole environment;
-  AgentOptions options = SequentialOptions("a2c");
-  options.learning_rate = 1e-3f;
-  options.lambda = 0.98f;
-  options.rollout = 512;
-  options.batch = 8;
-  options.entropy_weight = 0;
-  options.clip_norm = 5;
-  constexpr int64_t kSteps = 500000;
-  constexpr int kEpisodes = 50;
-  std::vector<double> means;
-  for (uint64_t seed : {1u, 2u, 3u}) {
-    options.seed = seed;
-    auto agent = Make(options, environment, pool);
-    engine::Rng rng(seed);
-    int64_t steps = 0;
-    while (steps < kSteps) steps += agent->Round(environment, kSteps - steps, rng).steps;
-    double sum = 0;
-    for (uint64_t episode = 0; episode < kEpisodes; ++episode) {
-      sum += GreedyReturn(*agent, environment, CartPole::kMaxSteps, 1000 + episode);
-    }
-    means.push_back(sum / kEpisodes);
-  }
-  std::sort(means.begin(), means.end());
-  EXPECT_GE(means[1], 475) << "lowest " << means[0] << ", highest " << means[2];
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "rl/mlp.h"
 #include "rl/policy_gradient.h"
 #include "rl/rollout.h"
+#include "tests/rl_control.h"
 #include "tests/rl_problems.h"
 
 namespace rhnas::rl {

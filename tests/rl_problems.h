@@ -267,47 +267,4 @@ class MaskedBandit : public Environment {
   std::vector<int> sizes_ = {5};
 };
 
-// CartPole-v1 (Barto, Sutton and Anderson 1983; constants of Gymnasium, classic_control/
-// cartpole.py): reward 1 a step, at most 500 steps, "solved" at a mean return of 475.
-class CartPole : public Environment {
- public:
-  static constexpr int kMaxSteps = 500;
-  const std::vector<int>& action_sizes() const override { return sizes_; }
-  int observation_size() const override { return 4; }
-  void Reset(engine::Rng& rng) override {
-    for (double& x : state_) x = 0.1 * static_cast<double>(rng.Uniform()) - 0.05;
-    steps_ = 0;
-  }
-  void Observe(float* observation) const override {
-    for (int i = 0; i < 4; ++i) observation[i] = static_cast<float>(state_[i]);
-  }
-  StepResult Act(const int* action, engine::Rng& /*rng*/) override {
-    constexpr double kGravity = 9.8, kPoleMass = 0.1, kTotalMass = 1.1, kHalfLength = 0.5;
-    constexpr double kForce = 10, kSeconds = 0.02, kMaxPosition = 2.4;
-    constexpr double kMaxAngle = 12 * 2 * 3.14159265358979323846 / 360;
-    const double force = action[0] == 1 ? kForce : -kForce;
-    const double sine = std::sin(state_[2]), cosine = std::cos(state_[2]);
-    const double swing =
-        (force + kPoleMass * kHalfLength * state_[3] * state_[3] * sine) / kTotalMass;
-    const double angular = (kGravity * sine - cosine * swing) /
-                           (kHalfLength * (4.0 / 3.0 - kPoleMass * cosine * cosine / kTotalMass));
-    const double linear = swing - kPoleMass * kHalfLength * angular * cosine / kTotalMass;
-    state_[0] += kSeconds * state_[1];
-    state_[1] += kSeconds * linear;
-    state_[2] += kSeconds * state_[3];
-    state_[3] += kSeconds * angular;
-    ++steps_;
-    StepResult result;
-    result.reward = 1;
-    result.terminal = std::fabs(state_[0]) > kMaxPosition || std::fabs(state_[2]) > kMaxAngle;
-    result.truncated = !result.terminal && steps_ >= kMaxSteps;
-    return result;
-  }
-
- private:
-  std::vector<int> sizes_ = {2};
-  double state_[4] = {};
-  int steps_ = 0;
-};
-
 }  // namespace rhnas::rl
