@@ -154,33 +154,37 @@ void SoftmaxTable::Update(RoundStats* stats) {
 
 void SoftmaxTable::Climb(const std::vector<double>& advantages, double entropy_weight,
                          double* squares, double* entropy) {
-  struct Visit {
-    size_t node, row;
-    int head;
-  };
-  std::vector<Visit> visits;
+  // Node in the upper bits (kMaxEntries has 23), number of the decision in the lower.
+  constexpr int kShift = 40;
+  const size_t heads = static_cast<size_t>(tree_.heads());
+  std::vector<uint64_t> visits;
   for (size_t row = 0; row < advantages.size(); ++row) {
-    for (int head = 0; head < tree_.heads(); ++head) {
-      const Decision& d = decisions_[row];
-      visits.push_back({tree_.Node(d.state, head, d.action.data()), row, head});
+    const Decision& d = decisions_[row];
+    for (size_t head = 0; head < heads; ++head) {
+      const uint64_t node = tree_.Node(d.state, static_cast<int>(head), d.action.data());
+      visits.push_back(node << kShift | (row * heads + head));
     }
   }
-  std::sort(visits.begin(), visits.end(), [](const Visit& a, const Visit& b) {
-    return a.node < b.node || (a.node == b.node && a.row < b.row);
-  });
+  std::sort(visits.begin(), visits.end());
+  auto number = [&](uint64_t visit) {
+    return static_cast<size_t>(visit & ((uint64_t{1} << kShift) - 1));
+  };
   std::vector<double> probabilities, gradient;
   for (size_t begin = 0, end = 0; begin < visits.size(); begin = end) {
-    const int head = visits[begin].head, size = tree_.size(head);
-    double* preferences = preferences_.data() + visits[begin].node;
+    const uint64_t node = visits[begin] >> kShift;
+    const size_t which = number(visits[begin]) % heads;
+    const int head = static_cast<int>(which), size = tree_.size(head);
+    double* preferences = preferences_.data() + static_cast<size_t>(node);
     gradient.assign(static_cast<size_t>(size), 0.0);
-    for (end = begin; end < visits.size() && visits[end].node == visits[begin].node; ++end) {
-      const Decision& d = decisions_[visits[end].row];
+    for (end = begin; end < visits.size() && visits[end] >> kShift == node; ++end) {
+      const size_t row = number(visits[end]) / heads;
+      const Decision& d = decisions_[row];
       SoftmaxOf(preferences, d.mask.data() + tree_.offset(head), size, &probabilities);
-      const double h = EntropyOf(probabilities), advantage = advantages[visits[end].row];
+      const double h = EntropyOf(probabilities), advantage = advantages[row];
       *entropy += h;
       for (size_t i = 0; i < gradient.size(); ++i) {
         const double p = probabilities[i];
-        const bool taken = static_cast<int>(i) == d.action[static_cast<size_t>(head)];
+        const bool taken = static_cast<int>(i) == d.action[which];
         gradient[i] += advantage * ((taken ? 1 : 0) - p);
         if (p > 0) gradient[i] -= entropy_weight * p * (std::log(p) + h);
       }

@@ -113,6 +113,7 @@ RoundStats FirstRound(const PpoOptions& ppo, float learning_rate) {
   options.learning_rate = learning_rate;
   options.rollout = 256;
   options.batch = 1;
+  options.entropy_weight = 0;  // or it counts less an epoch where there are more
   Ppo agent(options, ppo, lake, pool);
   engine::Rng rng(6);
   return agent.Round(lake, 256, rng);
