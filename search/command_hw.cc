@@ -53,6 +53,7 @@ class HwCommand : public Command {
         ->Text("network", "NAME|FILE|GENOTYPE", &options_.network,
                "the network, as rhnas cost takes it")
         .Needed();
+    agent_.name = "dyna";  // the best of rhnas compare (docs/REPRODUCE.md)
     flags->Choice("agent", &agent_.name, rl::AgentNames(), "who proposes accelerators");
     flags->Int("evaluations", &evaluations_, 1, 100000000,
                "distinct accelerators that it may propose");

@@ -74,11 +74,14 @@ std::vector<MethodSummary> Summarise(const Comparison& c) {
   }
   std::vector<size_t> order(summaries.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](size_t x, size_t y) {
+  std::sort(order.begin(), order.end(), [&](size_t x, size_t y) {
     const MethodSummary &a = summaries[x], &b = summaries[y];
     if (a.regret_median != b.regret_median) return a.regret_median < b.regret_median;
     if (a.regret_mean != b.regret_mean) return a.regret_mean < b.regret_mean;
-    return a.evaluations_to_1pct < b.evaluations_to_1pct;
+    if (a.evaluations_to_1pct != b.evaluations_to_1pct) {
+      return a.evaluations_to_1pct < b.evaluations_to_1pct;
+    }
+    return x < y;
   });
   std::vector<MethodSummary> sorted;
   for (const size_t i : order) {
