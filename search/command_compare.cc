@@ -217,11 +217,13 @@ class CompareCommand : public Command {
                 const Comparison& comparison, RunFolder* folder) const {
     std::string path = out_;
     if (path.empty()) {
-      std::string base = "runs/compare-" + problem_;
-      for (char& c : base) {
-        if (c == ':' || c == '@' || c == ',') c = '-';
+      std::string problem = problem_.substr(0, 80);
+      for (char& c : problem) {
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                           (c >= '0' && c <= '9') || c == '_' || c == '.';
+        if (!plain) c = '-';
       }
-      path = RunFolder::FirstFree(base.substr(0, 100));
+      path = RunFolder::FirstFree("runs/compare-" + problem);
     }
     Result<RunFolder> created = RunFolder::Create(path);
     if (!created.ok()) return created.status();
