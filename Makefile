@@ -59,15 +59,17 @@ $(BUILD)/obj/bench/%.o: bench/%.cc
 
 # The wiring, the command line and what reads, writes and describes compute next to nothing: half the
 # size. (Not where a sanitizer or the caller chose another level.) CMakeLists.txt has the same list.
-HOT_hw = cost energy execute_lanes layout lower_geometry micro_op_set micro_ops schedule schedule_fit \
+HOT_hw = energy execute_lanes layout lower_geometry micro_op_set micro_ops schedule schedule_fit \
   schedule_pixels schedule_sum schedule_time simulate tiling_activity tiling_search timing \
   unit_timing
 COLD = $(filter-out $(HOT_hw:%=hw/%.cc),$(SOURCES_hw)) \
   $(addsuffix .cc,nn/blocks nn/data nn/data_files nn/data_folder nn/genotype nn/inference \
   nn/layer_shape nn/space nn/space_catalogue nn/space_layers nn/supernet nn/text nn/train \
-  engine/archive engine/infer engine/infer_bottleneck engine/infer_conv engine/infer_winograd \
-  engine/ops_chain engine/ops_channels engine/ops_reduce engine/ops_shape \
-  engine/simd/elementwise engine/simd/winograd) $(SOURCES_rl)
+  engine/archive engine/chain_depthwise engine/conv_dense engine/conv_filter engine/conv_winograd \
+  engine/infer engine/infer_bottleneck engine/infer_conv engine/infer_winograd engine/ops_batch_norm \
+  engine/ops_chain engine/ops_channels engine/ops_elementwise engine/ops_linear engine/ops_product \
+  engine/ops_reduce engine/ops_shape engine/ops_softmax engine/tape engine/simd/elementwise \
+  engine/simd/winograd) $(SOURCES_rl)
 ifeq ($(OPT),-O2)
 $(call objects,$(SOURCES_search) search/main.cc $(COLD)): OPT = -Os
 endif
