@@ -105,11 +105,18 @@ bool Alternation::SearchesDesigns() const {
   return !options_.one_after_the_other || joint_.evaluations() >= budget_ / 2;
 }
 
+bool Alternation::LogObjective(const int* network, double* log_objective) const {
+  DesignCost cost;
+  if (!joint_.TableCost(network, current_point_, &cost)) return false;
+  *log_objective = std::log(ObjectiveValue(joint_.goal().objective, cost));
+  return true;
+}
+
 std::vector<int> Alternation::NextNetwork() {
   const bool fixed = !options_.networks || networks_.exhausted() ||
                      (options_.one_after_the_other && SearchesDesigns());
   if (fixed) return current_network_;
-  return networks_.Propose(std::log(std::min(joint_.best_objective(), promised_)), rng_);
+  return networks_.Propose(std::log(std::min(joint_.best_objective(), promised_)), *this, rng_);
 }
 
 // What an evaluation told of the network; what that promises on the current design.

@@ -59,7 +59,7 @@ class DesignView : public rl::Environment {
   double metrics_[3] = {0, 0, 0};
 };
 
-class Alternation : public JointMethod, private DesignView::Evaluator {
+class Alternation : public JointMethod, private DesignView::Evaluator, private NetworkPricer {
  public:
   // Errors: of rl::MakeAgent.
   static engine::Result<std::unique_ptr<JointMethod>> Make(const AlternationOptions& options,
@@ -74,6 +74,7 @@ class Alternation : public JointMethod, private DesignView::Evaluator {
   Alternation(const AlternationOptions& options, const JointMethodOptions& method,
               JointEnvironment& joint);
   void Evaluate(int64_t point) override;
+  bool LogObjective(const int* network, double* log_objective) const override;
   bool SearchesDesigns() const;
   std::vector<int> NextNetwork();
   void Learn(const std::vector<int>& network, int64_t point);

@@ -146,13 +146,11 @@ std::vector<int> NetworkSearch::AnyUnseen(engine::Rng& rng) const {
 
 // What is expected of evaluating a network: improvement times the chance that it is accurate
 // enough. Where it cannot improve, the least loss is what is left to learn from, below every gain.
-double NetworkSearch::Score(const std::vector<int>& network, double best_log_objective) const {
-  one_hot_.assign(static_cast<size_t>(model_.choices()), 0.0);
-  for (size_t d = 0; d < sizes_.size(); ++d) {
-    one_hot_[static_cast<size_t>(model_.offsets()[d] + network[d])] = 1;
-  }
-  const double gain =
-      best_log_objective - table_.LogObjective(objective_, one_hot_.data(), nullptr);
+double NetworkSearch::Score(const std::vector<int>& network, double best_log_objective,
+                            const NetworkPricer& pricer) const {
+  double log_objective = 0;
+  if (!pricer.LogObjective(network.data(), &log_objective)) return -2;
+  const double gain = best_log_objective - log_objective;
   const double chance =
       Normal(model_.Mean(network.data()) / std::sqrt(model_.Variance(network.data())));
   return gain > 0 ? chance * gain : -1 + chance * Exp(gain) / 2;
@@ -172,7 +170,8 @@ void NetworkSearch::Draw(const std::vector<double>& probability, double uniform,
   }
 }
 
-std::vector<int> NetworkSearch::Propose(double best_log_objective, engine::Rng& rng) {
+std::vector<int> NetworkSearch::Propose(double best_log_objective, const NetworkPricer& pricer,
+                                        engine::Rng& rng) {
   RHNAS_CHECK(!exhausted(), "all of %zu networks were seen", seen_.size());
   if (form_ == Form::kOneDistribution) return ProposeFromOne(rng);
   std::vector<double> probability;
@@ -180,7 +179,7 @@ std::vector<int> NetworkSearch::Propose(double best_log_objective, engine::Rng& 
   double best_score = 0;
   auto consider = [&](const std::vector<int>& network) {
     if (seen_.count(network) != 0) return;
-    const double score = Score(network, best_log_objective);
+    const double score = Score(network, best_log_objective, pricer);
     if (!best.empty() && score <= best_score) return;
     best = network;
     best_score = score;

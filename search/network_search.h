@@ -40,6 +40,14 @@ class ChoiceTable {
   std::vector<double> latency_more_, energy_more_;
 };
 
+// The objective's logarithm of a whole network on the current accelerator, exactly.
+class NetworkPricer {
+ public:
+  virtual ~NetworkPricer() = default;
+  // False: it does not run there.
+  virtual bool LogObjective(const int* network, double* log_objective) const = 0;
+};
+
 class NetworkSearch {
  public:
   enum class Form {
@@ -56,9 +64,11 @@ class NetworkSearch {
   // was added in which order (a checkpoint is the list of evaluations), but for the one
   // distribution, which Save keeps.
   void Add(const int* network, double accuracy);
-  // A network to evaluate, given the logarithm of the best objective so far; never one that was
-  // seen. REQUIRES: !exhausted().
-  std::vector<int> Propose(double best_log_objective, engine::Rng& rng);
+  // A network to evaluate, given the logarithm of the best objective so far and exact prices (edges
+  // that share work make the expected cost of a draw differ from the network's own); never one that
+  // was seen. REQUIRES: !exhausted().
+  std::vector<int> Propose(double best_log_objective, const NetworkPricer& pricer,
+                           engine::Rng& rng);
 
   void Save(engine::ArchiveWriter& archive, const std::string& prefix) const;
   void Load(engine::ArchiveReader& archive, const std::string& prefix);
@@ -70,7 +80,8 @@ class NetworkSearch {
   const std::vector<std::vector<int>>& accurate() const { return accurate_; }
 
  private:
-  double Score(const std::vector<int>& network, double best_log_objective) const;
+  double Score(const std::vector<int>& network, double best_log_objective,
+               const NetworkPricer& pricer) const;
   void Draw(const std::vector<double>& probability, double uniform, engine::Rng& rng,
             std::vector<int>* network) const;
   std::vector<int> ProposeFromOne(engine::Rng& rng);
@@ -87,7 +98,6 @@ class NetworkSearch {
   std::set<std::vector<int>> seen_;
   std::vector<std::vector<int>> accurate_;
   std::vector<double> logits_, moment_, square_;
-  mutable std::vector<double> one_hot_;
   double networks_ = 1;  // how many there are
   double multiplier_ = 1;
 };

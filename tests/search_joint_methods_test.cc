@@ -331,6 +331,24 @@ TEST(JointMethods, FindTheBestPair) {
   }
 }
 
+// 46,656 networks with the accelerators of vta-small, without files.
+TEST(JointMethods, FindTheBestPairOfTiny) {
+  engine::ThreadPool pool(2);
+  const auto problem = MakeJointProblem("tiny", {}, pool);
+  ASSERT_TRUE(problem.ok()) << problem.status().message();
+  struct Row {
+    const char* name;
+    int64_t budget;
+  };
+  for (const Row& row : {Row{"rhnas", 100}, Row{"sequential", 100}, Row{"diff-dance", 200}}) {
+    for (uint64_t seed = 1; seed <= 2; ++seed) {
+      JointEnvironment joint(**problem);
+      RunJointMethod(*Make(row.name, joint, row.budget, seed * 7919, pool), joint, row.budget);
+      EXPECT_LT(Regret(joint), 1e-12) << row.name << ", seed " << seed;
+    }
+  }
+}
+
 // Each method's least budget, floors that leave one network, a cap; never beyond the budget, never
 // worse than the reference, never a NaN.
 TEST(JointMethods, KeepWithinBudgetAndAboveTheReference) {
