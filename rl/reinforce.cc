@@ -20,9 +20,11 @@ constexpr double kRepeats = 0.85;
 
 AgentOptions ForBudget(AgentOptions options) {
   if (options.budget <= 0) return options;
-  options.batch = std::min(options.batch, kBatch);
-  options.learning_rate = std::max(options.learning_rate, kLearningRate);
-  options.entropy_weight = std::min(options.entropy_weight, kEntropy);
+  // Only what the caller has left at its default.
+  const AgentOptions defaults;
+  if (options.batch == defaults.batch) options.batch = kBatch;
+  if (options.learning_rate == defaults.learning_rate) options.learning_rate = kLearningRate;
+  if (options.entropy_weight == defaults.entropy_weight) options.entropy_weight = kEntropy;
   return options;
 }
 

@@ -8,8 +8,8 @@
 // of the batch itself: in a one-step problem it shortens the expected gradient of n episodes by the
 // factor (n - 1) / n and leaves its direction.
 //
-// Where AgentOptions::budget is known, batches are at most 8, the learning rate at least 0.02, and
-// the entropy weight starts at no more than 0.1 and follows the share of proposals that are repeats
+// Where AgentOptions::budget is known, options left at their defaults become batches of 8, learning
+// rate 0.02 and entropy weight 0.1, and that weight follows the share of proposals that are repeats
 // (free to the counter of evaluations, but nothing new): it rises where nearly all are, else falls.
 #pragma once
 
