@@ -60,8 +60,8 @@ Kind KindOf(const LinkShape& shape, Passes passes) {
     const bool pointwise = shape.r == 1 && shape.s == 1 && shape.stride == 1 && shape.pad == 0;
     return pointwise ? Kind::kPointwise : Kind::kPlain;
   }
-  const bool kernel = shape.r == shape.s && (shape.s == 3 || shape.s == 5 || shape.s == 7) &&
-                      shape.stride <= 2 && shape.pad < shape.s;
+  const bool kernel = shape.r == shape.s && (shape.s == 3 || shape.s == 5) && shape.stride <= 2 &&
+                      shape.pad < shape.s;
   const bool shared = passes == Passes::kFused || shape.n >= kFewestImages;
   const bool depthwise = shape.groups == shape.c && shape.k == shape.c;
   return depthwise && kernel && shared ? Kind::kDepthwise : Kind::kPlain;
