@@ -6,6 +6,7 @@
 #include "search/command.h"
 #include "search/compare_problems.h"
 #include "search/compare_report.h"
+#include "search/joint_gains.h"
 #include "search/progress.h"
 #include "search/run_folder.h"
 #include "search/search_flags.h"
@@ -54,7 +55,8 @@ class CompareCommand : public Command {
   const char* examples() const override {
     return "  rhnas compare --problem hw:fbnet-c@imagenet --methods all --budget 129 --seeds 10\n"
            "  rhnas compare --problem hw:resnet18 --methods reinforce,genetic,random --area-max 1 "
-           "--json";
+           "--json\n"
+           "  rhnas compare --problem nb201:cifar10 --gains --bus free";
   }
 
   void Declare(FlagSet* flags) override {
@@ -77,6 +79,13 @@ class CompareCommand : public Command {
         ->Text("data", "DIR|FILE", &data_,
                "where nb201 finds its accuracies; else in the folder that RHNAS_SHARED names")
         .MayChange();
+    flags
+        ->Switch("gains", &gains_,
+                 "of a joint problem: no runs but what the exact best gives over the default "
+                 "accelerator, by hardware, network and both, for area caps 1, 2, 4, 12 and none")
+        .NotStored();
+    flags->Text("reference", "NETWORK", &reference_, "with --gains: over this network too")
+        .NotStored();
     flags->Group("Agents");
     DeclareAgentFlags(&agent_, flags);
     flags->Text("hw-agent", "NAME", &joint_agent_,
@@ -105,6 +114,8 @@ class CompareCommand : public Command {
     }
     const std::atomic<bool>& stop = InstallStopSignals();
     engine::ThreadPool pool(threads_);
+    if (gains_) return TellGains(*flags, pool, console);
+    if (!reference_.empty()) return console->Fail(kExitUsage, "--reference needs --gains");
     CommandSink sink;
     int code = kExitOk;
     const std::unique_ptr<CompareProblem> problem = Make(flags, pool, sink, stop, console, &code);
@@ -188,15 +199,7 @@ class CompareCommand : public Command {
       return fail(kExitUsage,
                   Format("--%s is for hw:NETWORK problems, not for %s", flag, problem_.c_str()));
     }
-    JointProblemOptions options;
-    options.data = data_;
-    if (hardware_.hw_space != "vta") options.hw_space = hardware_.hw_space;
-    options.bus_bits = hardware_.bus_bits;
-    options.objective = hardware_.objective;
-    if (area_max_ >= 0) options.area_max = area_max_;
-    options.accuracy_min = accuracy_min_;
-    options.energy_table = hardware_.energy_table;
-    Result<std::unique_ptr<JointProblem>> made = MakeJointProblem(problem_, options, pool);
+    Result<std::unique_ptr<JointProblem>> made = MakeJointProblem(problem_, JointOptions(), pool);
     if (!made.ok()) return fail(kExitFailure, made.status().message());
     const std::shared_ptr<const JointProblem> problem = std::move(*made);
     if (!problem->Optimum(problem->goal())) {
@@ -207,6 +210,39 @@ class CompareCommand : public Command {
     }
     return MakeJointComparison(problem, joint_agent_,
                                hardware_.invalid != InvalidHandling::kPenalty);
+  }
+
+  JointProblemOptions JointOptions() const {
+    JointProblemOptions options;
+    options.data = data_;
+    if (hardware_.hw_space != "vta") options.hw_space = hardware_.hw_space;
+    options.bus_bits = hardware_.bus_bits;
+    options.objective = hardware_.objective;
+    if (area_max_ >= 0) options.area_max = area_max_;
+    options.accuracy_min = accuracy_min_;
+    options.energy_table = hardware_.energy_table;
+    return options;
+  }
+
+  int TellGains(const FlagSet& flags, engine::ThreadPool& pool, Console* console) const {
+    for (const char* flag : {"area-max", "objective", "resume", "out", "budget", "methods"}) {
+      if (!flags.given(flag)) continue;
+      return console->Fail(kExitUsage, Format("--gains takes both objectives and all caps and "
+                                              "runs nothing: it does not go with --%s",
+                                              flag));
+    }
+    JointProblemOptions options = JointOptions();
+    options.area_max = 0;
+    const Result<std::unique_ptr<JointProblem>> made = MakeJointProblem(problem_, options, pool);
+    if (!made.ok()) return console->Fail(kExitFailure, made.status().message());
+    std::vector<int> own;
+    if (!reference_.empty()) {
+      const Result<std::vector<int>> read = (*made)->ParseNetwork(reference_);
+      if (!read.ok()) return console->Fail(kExitUsage, "--reference: " + read.status().message());
+      own = *read;
+    }
+    console->Print(console->json() ? GainsJson(**made, own) : GainsText(**made, own));
+    return kExitOk;
   }
 
   static std::string ProblemsText() {
@@ -249,13 +285,14 @@ class CompareCommand : public Command {
     return kExitFailure;
   }
 
-  std::string problem_, methods_ = "all", data_, joint_agent_, out_, resume_;
+  std::string problem_, methods_ = "all", data_, joint_agent_, out_, resume_, reference_;
   HardwareOptions hardware_;
   rl::AgentOptions agent_;
   double area_max_ = -1, accuracy_min_ = -1;
   int64_t default_budget_ = kJointBudget;
   uint64_t seed_ = 1;
   int budget_ = 0, seeds_ = 10, threads_ = 0;
+  bool gains_ = false;
 };
 
 }  // namespace
