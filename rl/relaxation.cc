@@ -46,9 +46,6 @@ Relaxation::Relaxation(const AgentOptions& options, const RelaxationOptions& rel
       perturbed_(static_cast<size_t>(layout_.total)),
       masks_(static_cast<size_t>(layout_.total)) {
   logits_.value.Fill(relaxation.logit_start);
-  if (relaxation_.learning_rate == 0) {
-    relaxation_.learning_rate = std::min(0.3f, 40 / static_cast<float>(horizon_));
-  }
 }
 
 std::vector<int> Relaxation::Proposal(const Environment& environment) {
@@ -109,7 +106,11 @@ void Relaxation::Tell(PointPicker& /*picker*/, const int* action, const StepResu
                             temperature, weight, logits_.grad.data() + at);
   }
   logits_.touched = true;
-  adam_.Step(relaxation_.learning_rate, pool_);
+  ++learned_;
+  const float steps =
+      static_cast<float>(horizon_) * static_cast<float>(learned_) / static_cast<float>(told());
+  const float rate = relaxation_.learning_rate;
+  adam_.Step(rate > 0 ? rate : std::min(0.3f, 10 / steps), pool_);
 }
 
 void Relaxation::SaveSearch(engine::ArchiveWriter& archive, const std::string& prefix) const {
@@ -117,6 +118,7 @@ void Relaxation::SaveSearch(engine::ArchiveWriter& archive, const std::string& p
   adam_.Save(archive, prefix);
   archive.Put(prefix + "cost_sum", cost_sum_);
   archive.Put(prefix + "cost_weight", cost_weight_);
+  archive.Put(prefix + "learned", learned_);
 }
 
 void Relaxation::LoadSearch(engine::ArchiveReader& archive, const std::string& prefix) {
@@ -124,6 +126,7 @@ void Relaxation::LoadSearch(engine::ArchiveReader& archive, const std::string& p
   adam_.Load(archive, prefix);
   archive.Get(prefix + "cost_sum", &cost_sum_);
   archive.Get(prefix + "cost_weight", &cost_weight_);
+  archive.Get(prefix + "learned", &learned_);
 }
 
 }  // namespace rhnas::rl

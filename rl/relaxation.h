@@ -26,8 +26,9 @@ namespace rhnas::rl {
 
 struct RelaxationOptions {
   const char* name = "relaxation";
-  // Of Adam; 0: 40 / budget, at most 0.3 (near the best of five rates on two networks at 129 and
-  // 500 evaluations, docs/REPRODUCE.md).
+  // Of Adam; 0: 10 / the samples with a gradient that the budget will have at the share so far, at
+  // most 0.3: near the best of five rates from 0.003 to 0.3 on three networks, 129 and 500
+  // evaluations, with and without invalid samples.
   float learning_rate = 0;
   float logit_start = 0;
   // Of the relaxed probabilities: geometric from first to last over the budget (500 samples when
@@ -70,6 +71,7 @@ class Relaxation : public BlackBox {
   bool sampled_ = false;
   // Sums of the moving average of costs and of its weights.
   double cost_sum_ = 0, cost_weight_ = 0;
+  int64_t learned_ = 0;  // samples with a gradient
 };
 
 }  // namespace rhnas::rl
