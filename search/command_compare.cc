@@ -128,8 +128,14 @@ class CompareCommand : public Command {
     comparison.seeds = seeds_;
     comparison.budget = budget_ > 0 ? budget_ : default_budget_;
     std::string note;
-    Result<std::vector<CompareMethod>> methods =
-        ChooseMethods(*problem, methods_, comparison.budget, &note);
+    // A budget that nobody gave is one that every method can work with.
+    Result<std::vector<CompareMethod>> methods = ChooseMethods(
+        *problem, methods_, budget_ > 0 ? comparison.budget : int64_t{kMaxBudget}, &note);
+    if (methods.ok() && budget_ == 0) {
+      for (const CompareMethod& method : *methods) {
+        comparison.budget = std::max(comparison.budget, method.minimum);
+      }
+    }
     if (!methods.ok()) return console->Fail(kExitUsage, methods.status().message());
     if (!note.empty()) console->Note("rhnas compare: " + note);
     comparison.methods = std::move(*methods);

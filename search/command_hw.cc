@@ -143,13 +143,15 @@ class HwCommand : public Command {
     progress.unit = "evaluations";
     progress.total = evaluations_;
     double saved_at = MonotonicSeconds();
+    // There is no more to ask than the space has.
+    const int64_t most = std::min<int64_t>(evaluations_, problem.space->points());
     const auto going = [&] {
-      return environment.evaluations() < evaluations_ && acts < kActsPerEvaluation * evaluations_ &&
+      return environment.evaluations() < most && acts < kActsPerEvaluation * most &&
              !(*agent)->Done();
     };
     while (going() && !stop) {
       const int64_t before = environment.proposals().total;
-      (*agent)->Round(environment, evaluations_ - environment.evaluations(), rng);
+      (*agent)->Round(environment, most - environment.evaluations(), rng);
       const int64_t made_now = environment.proposals().total - before;
       acts += made_now;
       if (made_now == 0) break;

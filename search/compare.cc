@@ -70,9 +70,11 @@ Result<std::vector<CompareMethod>> ChooseMethods(const CompareProblem& problem,
   }
   for (const CompareMethod& method : chosen) {
     if (method.minimum <= budget) continue;
-    return Status::Error("--budget %lld is below the %lld evaluations that %s needs at least",
-                         static_cast<long long>(budget), static_cast<long long>(method.minimum),
-                         method.name.c_str());
+    return Status::Error(
+        "--budget %lld is below the %lld evaluations that %s needs at least; give "
+        "more, or --methods without it",
+        static_cast<long long>(budget), static_cast<long long>(method.minimum),
+        method.name.c_str());
   }
   return chosen;
 }

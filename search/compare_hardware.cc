@@ -168,11 +168,13 @@ class HardwareComparison final : public CompareProblem {
         rl::MakeAgent(OptionsOf(method, seed, budget), environment, alone);
     if (!agent.ok()) return true;  // Check said that it can be made
     engine::Rng rng(seed, kDraws);
-    while (run->evaluations < budget && environment.acts() < kActsPerEvaluation * budget &&
+    // There is no more to ask than the space has.
+    const int64_t most = std::min(budget, problem_->landscape->points());
+    while (run->evaluations < most && environment.acts() < kActsPerEvaluation * most &&
            !(*agent)->Done()) {
       if (stop) return false;
       const int64_t before = environment.acts();
-      (*agent)->Round(environment, budget - run->evaluations, rng);
+      (*agent)->Round(environment, most - run->evaluations, rng);
       if (environment.acts() == before) break;
       if (method.proposes) CountProposal(environment, **agent, run);
     }
