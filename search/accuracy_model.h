@@ -59,8 +59,8 @@ class AccuracyModel {
   std::vector<double> covariance_;            // features x features, symmetric
   std::vector<double> mean_;                  // features
   std::vector<std::vector<double>> members_;  // features each
-  // Squared errors of predictions near the floor, each over its variance, and how many; as if ten had
-  // been as expected.
+  // Squared errors of predictions near the floor, each over its variance, and how many; as if ten
+  // had been as expected.
   double surprise_ = 10, surprises_ = 10;
   mutable std::vector<int> active_;
   std::vector<double> gain_;
