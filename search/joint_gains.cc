@@ -78,8 +78,8 @@ std::optional<JointPair> BestOnDefault(const JointProblem& problem, Objective ob
     DesignCost cost;
     if (accuracy >= accuracy_min && problem.Cost(network.data(), JointProblem::kDefault, &cost)) {
       const double value = ObjectiveValue(objective, cost);
-      const double least = best ? ObjectiveValue(objective, best->cost) : value + 1;
-      if (value < least || (value == least && accuracy > best->accuracy)) {
+      const double least = best ? ObjectiveValue(objective, best->cost) : value;
+      if (!best || value < least || (value == least && accuracy > best->accuracy)) {
         best = JointPair{network, JointProblem::kDefault, accuracy, cost};
       }
     }
