@@ -92,6 +92,7 @@ Status RunComparison(Comparison* comparison, engine::ThreadPool& pool, ProgressS
       if (comparison->runs.count({method.name, seed}) == 0) tasks.push_back({&method, seed});
     }
   }
+  std::atomic<bool> failed{false};
   std::mutex mutex;  // of what follows, and of the runs
   Status status;
   Progress progress;
@@ -101,22 +102,27 @@ Status RunComparison(Comparison* comparison, engine::ThreadPool& pool, ProgressS
   sink.Report(progress);
   double saved_at = MonotonicSeconds();
   pool.ParallelFor(progress.total, 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t at = begin; at < end && !stop; ++at) {
+    for (int64_t at = begin; at < end && !stop && !failed; ++at) {
       const Task& task = tasks[static_cast<size_t>(at)];
       CompareRun run;
       const double started = MonotonicSeconds();
-      if (!comparison->problem->Run(*task.method, task.seed, comparison->budget, stop, &run)) {
-        continue;
-      }
+      const Result<bool> complete =
+          comparison->problem->Run(*task.method, task.seed, comparison->budget, stop, &run);
       const double now = MonotonicSeconds();
       run.seconds = now - started;
       const std::lock_guard<std::mutex> lock(mutex);
+      if (!complete.ok()) {
+        if (status.ok()) status = complete.status();
+        failed = true;
+      }
+      if (!complete.ok() || !*complete) continue;
       comparison->runs[{task.method->name, task.seed}] = std::move(run);
       ++progress.done;
       sink.Report(progress);
       if (checkpoint.empty() || now - saved_at < kSaveSeconds || !status.ok()) continue;
       saved_at = now;
       status = SaveComparison(*comparison, checkpoint);
+      if (!status.ok()) failed = true;
     }
   });
   if (status.ok() && !checkpoint.empty()) status = SaveComparison(*comparison, checkpoint);

@@ -66,9 +66,10 @@ class CompareProblem {
   // What the problem is, as lines and as members of the open object.
   virtual std::string Text() const = 0;
   virtual void AddJson(hw::JsonWriter* json) const = 0;
-  // Thread-safe. False: *stop became true, the run is not complete.
-  virtual bool Run(const CompareMethod& method, uint64_t seed, int64_t budget,
-                   const std::atomic<bool>& stop, CompareRun* run) const = 0;
+  // Thread-safe. False: *stop became true, the run is not complete. Errors: the method cannot be
+  // made.
+  virtual engine::Result<bool> Run(const CompareMethod& method, uint64_t seed, int64_t budget,
+                                   const std::atomic<bool>& stop, CompareRun* run) const = 0;
 };
 
 struct Comparison {
@@ -93,7 +94,7 @@ engine::Result<std::vector<CompareMethod>> ChooseMethods(const CompareProblem& p
                                                          std::string* note);
 
 // Runs what is missing, on the pool's threads. With a path, saves there about once a second and at
-// the end; a stop is no error.
+// the end; a stop is no error. Errors (of a run, or a save that failed): no further run begins.
 engine::Status RunComparison(Comparison* comparison, engine::ThreadPool& pool, ProgressSink& sink,
                              const std::atomic<bool>& stop, const std::string& checkpoint);
 engine::Status SaveComparison(const Comparison& comparison, const std::string& path);

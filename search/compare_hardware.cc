@@ -159,14 +159,14 @@ class HardwareComparison final : public CompareProblem {
     json->Key("points_run").Int(p.landscape->runs());
   }
 
-  bool Run(const CompareMethod& method, uint64_t seed, int64_t budget,
-           const std::atomic<bool>& stop, CompareRun* run) const override {
+  engine::Result<bool> Run(const CompareMethod& method, uint64_t seed, int64_t budget,
+                           const std::atomic<bool>& stop, CompareRun* run) const override {
     engine::ThreadPool alone(1);
     run->curve.push_back({0, start_, 0, 0});
     RecordingEnvironment environment(*problem_, alone, run);
     engine::Result<std::unique_ptr<rl::Agent>> agent =
         rl::MakeAgent(OptionsOf(method, seed, budget), environment, alone);
-    if (!agent.ok()) return true;  // Check said that it can be made
+    if (!agent.ok()) return agent.status();
     engine::Rng rng(seed, kDraws);
     // There is no more to ask than the space has.
     const int64_t most = std::min(budget, problem_->landscape->points());
