@@ -19,26 +19,29 @@ constexpr int kTurn = 16;  // proposals of each side in a step
 DesignView::DesignView(JointEnvironment& joint, Evaluator& evaluator)
     : joint_(joint), evaluator_(evaluator), sizes_(joint.problem().space()->sizes()) {}
 
-void DesignView::SetNetwork(const std::vector<int>& network) {
+bool DesignView::SetNetwork(const std::vector<int>& network) {
+  DesignCost reference;
+  if (!joint_.TableCost(network.data(), JointProblem::kDefault, &reference)) return false;
   network_ = network;
-  const bool runs = joint_.TableCost(network_.data(), JointProblem::kDefault, &reference_);
-  RHNAS_CHECK(runs, "the default accelerator does not run network %s",
-              joint_.problem().NetworkText(network_.data()).c_str());
+  reference_ = reference;
+  return true;
 }
 
 bool DesignView::Mask(uint8_t* mask) const {
+  if (!joint_.masks()) return false;
   const std::vector<uint8_t>& allowed = joint_.problem().valid().static_mask();
   std::copy(allowed.begin(), allowed.end(), mask);
   return true;
 }
 
 bool DesignView::MaskHead(int head, const int* action, uint8_t* mask) const {
+  if (!joint_.masks()) return false;
   joint_.problem().valid().MaskAfter(head, action, mask);
   return true;
 }
 
 bool DesignView::Admissible(const int* action) const {
-  return joint_.Allowed(joint_.PointOf(action));
+  return !joint_.masks() || joint_.Allowed(joint_.PointOf(action));
 }
 
 rl::StepResult DesignView::Act(const int* action, engine::Rng& /*rng*/) {
@@ -49,7 +52,7 @@ rl::StepResult DesignView::Act(const int* action, engine::Rng& /*rng*/) {
   DesignCost cost;
   step.valid = joint_.Known(point) && joint_.TableCost(network_.data(), point, &cost);
   if (!step.valid) {
-    step.reward = HardwareEnvironment::kWorstValid - 1;
+    step.reward = HardwareEnvironment::kWorstValid - joint_.Shortfall(point);
     return step;
   }
   const Objective objective = joint_.goal().objective;
@@ -116,7 +119,13 @@ std::vector<int> Alternation::NextNetwork() {
   const bool fixed = !options_.networks || networks_.exhausted() ||
                      (options_.one_after_the_other && SearchesDesigns());
   if (fixed) return current_network_;
-  return networks_.Propose(std::log(std::min(joint_.best_objective(), promised_)), *this, rng_);
+  // While no pair meets the goal: what the current pair would be worth.
+  double best = joint_.best_objective();
+  DesignCost cost;
+  if (!joint_.meets() && joint_.TableCost(current_network_.data(), current_point_, &cost)) {
+    best = ObjectiveValue(joint_.goal().objective, cost);
+  }
+  return networks_.Propose(std::log(std::min(best, promised_)), *this, rng_);
 }
 
 // What an evaluation told of the network; what that promises on the current design.
@@ -136,15 +145,33 @@ void Alternation::Evaluate(int64_t point) {
   Learn(joint_.Allowed(point) ? NextNetwork() : current_network_, point);
 }
 
-// The best pair's network becomes the current one, the best known design for it the current design,
+// Of the best pair; while none meets the goal (the default breaks the cap), the accurate one that
+// is best on the default.
+std::vector<int> Alternation::LeadingNetwork() const {
+  if (joint_.meets()) return joint_.best().network;
+  const std::vector<int>* best = nullptr;
+  double least = std::numeric_limits<double>::infinity();
+  for (const std::vector<int>& network : networks_.accurate()) {
+    DesignCost cost;
+    if (!joint_.TableCost(network.data(), JointProblem::kDefault, &cost)) continue;
+    const double objective = ObjectiveValue(joint_.goal().objective, cost);
+    if (objective >= least) continue;
+    least = objective;
+    best = &network;
+  }
+  return best != nullptr ? *best : joint_.best().network;
+}
+
+// The leading network becomes the current one, the best known design for it the current design,
 // and that design's layer table what the networks are priced by.
 void Alternation::Follow() {
   promised_ = std::numeric_limits<double>::infinity();
-  if (current_network_ == joint_.best().network && followed_ == joint_.known().size()) return;
+  const std::vector<int> leading = LeadingNetwork();
+  if (current_network_ == leading && followed_ == joint_.known().size()) return;
   followed_ = joint_.known().size();
-  current_network_ = joint_.best().network;
+  // Designs are judged relative to the default: one that does not run there leads nowhere.
+  if (!options_.designs || view_.SetNetwork(leading)) current_network_ = leading;
   if (options_.designs) {
-    view_.SetNetwork(current_network_);
     double least = std::numeric_limits<double>::infinity();
     for (int64_t point : joint_.known()) {
       DesignCost cost;
@@ -167,7 +194,8 @@ void Alternation::Follow() {
 void Alternation::Claim() {
   while (joint_.evaluations() < end_ && joint_.Allowed(current_point_)) {
     const std::vector<int>* best = nullptr;
-    double least = joint_.best_objective();
+    double least =
+        joint_.meets() ? joint_.best_objective() : std::numeric_limits<double>::infinity();
     for (const std::vector<int>& network : networks_.accurate()) {
       DesignCost cost;
       if (!joint_.TableCost(network.data(), current_point_, &cost)) continue;

@@ -38,8 +38,9 @@ class DesignView : public rl::Environment {
   };
   DesignView(JointEnvironment& joint, Evaluator& evaluator);
 
-  // Designs are judged by this network from now on, relative to the default accelerator.
-  void SetNetwork(const std::vector<int>& network);
+  // Designs are judged by this network from now on, relative to the default accelerator. False, and
+  // nothing changes: it does not run there.
+  bool SetNetwork(const std::vector<int>& network);
 
   const std::vector<int>& action_sizes() const override { return sizes_; }
   void Reset(engine::Rng& /*rng*/) override {}
@@ -77,6 +78,7 @@ class Alternation : public JointMethod, private DesignView::Evaluator, private N
   bool LogObjective(const int* network, double* log_objective) const override;
   bool SearchesDesigns() const;
   std::vector<int> NextNetwork();
+  std::vector<int> LeadingNetwork() const;
   void Learn(const std::vector<int>& network, int64_t point);
   void NetworkTurn();
   void Claim();

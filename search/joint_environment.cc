@@ -131,12 +131,16 @@ double JointEnvironment::Reward(const JointAnswer& answer, int64_t point) const 
         std::clamp((goal().accuracy_min - answer.accuracy) / goal().accuracy_min, 1e-9, 1.0);
     return kWorstMeeting - 2 * missed / (missed + 0.05);
   }
+  return kWorstMissing - Shortfall(point);
+}
+
+double JointEnvironment::Shortfall(int64_t point) const {
   double severity = 0;
   for (const hw::BrokenRule& rule : problem_.space()->AtPoint(point)->CheckAll(problem_.limits())) {
     severity += rule.severity;
   }
   // No rule broken, and still nothing runs there: the full grade.
-  return kWorstMissing - (severity > 0 ? std::min(severity, 8.0) / 8 : 1);
+  return severity > 0 ? std::min(severity, 8.0) / 8 : 1;
 }
 
 rl::StepResult JointEnvironment::Act(const int* action, engine::Rng& /*rng*/) {

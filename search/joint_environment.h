@@ -54,6 +54,7 @@ class JointEnvironment : public rl::Environment {
 
   const JointProblem& problem() const { return problem_; }
   const JointGoal& goal() const { return problem_.goal(); }
+  bool masks() const { return masks_; }
 
   // One evaluation, unless this pair was asked before. point: of the space, or
   // JointProblem::kDefault.
@@ -82,6 +83,10 @@ class JointEnvironment : public rl::Environment {
   const std::vector<JointImprovement>& improvements() const { return improvements_; }
   // Every pair asked, in order: network, point.
   const std::vector<std::pair<std::vector<int>, int64_t>>& history() const { return history_; }
+
+  // How far a design that cannot be built misses the rules, 0 to 1; 1 where none is missed and the
+  // network still does not run.
+  double Shortfall(int64_t point) const;
 
   // Head after head, the last parameter of the space fastest.
   int64_t PointOf(const int* design) const;

@@ -104,6 +104,12 @@ void Nsga2::Draw(std::vector<int>* genes) {
   for (size_t i = 0; i < decisions; ++i) {
     (*genes)[i] = static_cast<int>(rng_.Below(static_cast<uint32_t>(sizes[i])));
   }
+  if (!joint_.masks()) {
+    for (size_t i = decisions; i < sizes.size(); ++i) {
+      (*genes)[i] = static_cast<int>(rng_.Below(static_cast<uint32_t>(sizes[i])));
+    }
+    return;
+  }
   const hw::ValidSet& valid = joint_.problem().valid();
   valid.IndexOf(valid.Member(rng_.NextU32()), genes->data() + decisions);
 }

@@ -370,6 +370,32 @@ TEST(JointMethods, KeepWithinBudgetAndAboveTheReference) {
   }
 }
 
+// Under a cap that the default breaks the reference is no answer: pairs that meet the goal are
+// found all the same. Whoever is not told the rules meets designs that break them.
+TEST(JointMethods, CapBelowTheDefaultWithAndWithoutMasks) {
+  engine::ThreadPool pool(1);
+  const FormulaProblem problem(kFloor, 0.9);
+  for (const bool masks : {true, false}) {
+    for (const std::string& name : JointMethodNames()) {
+      JointEnvironment joint(problem, masks);
+      ASSERT_FALSE(joint.meets());
+      RunJointMethod(*Make(name, joint, 100, 5, pool), joint, 100);
+      EXPECT_LE(joint.evaluations(), 100) << name;
+      if (name == "nas-default") {
+        EXPECT_FALSE(joint.meets());
+        continue;
+      }
+      EXPECT_TRUE(joint.meets()) << name << (masks ? ", masked" : ", penalised");
+      EXPECT_EQ(joint.Allowed(joint.best().point), joint.meets()) << name;
+      if (masks) {
+        EXPECT_EQ(joint.buildable(), joint.evaluations()) << name;
+      } else {
+        EXPECT_LT(joint.buildable(), joint.evaluations()) << name;
+      }
+    }
+  }
+}
+
 TEST(JointMethods, ResumeBitForBit) {
   const FormulaProblem problem(kFloor);
   engine::ThreadPool pool(1);
