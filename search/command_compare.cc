@@ -60,6 +60,7 @@ class CompareCommand : public Command {
   }
 
   void Declare(FlagSet* flags) override {
+    hardware_.hw_space.clear();
     flags->Group("What");
     flags->Text("problem", "P", &problem_, "hw:NETWORK, nb201:DATASET or tiny").Needed();
     flags->Text("methods", "all|LIST", &methods_, "names with commas between").MayChange();
@@ -180,6 +181,7 @@ class CompareCommand : public Command {
       return MakeJoint(*flags, pool, fail);
     }
     hardware_.network = problem_.substr(sizeof kHardware - 1);
+    if (hardware_.hw_space.empty()) hardware_.hw_space = HardwareOptions().hw_space;
     hardware_.area_max = std::max(area_max_, 0.0);
     const Argument<std::shared_ptr<HardwareProblem>> made = MakeHardwareProblem(hardware_, pool);
     if (!made.value.ok()) return fail(made.exit_code, made.value.status().message());
@@ -205,6 +207,12 @@ class CompareCommand : public Command {
       return fail(kExitUsage,
                   Format("--%s is for hw:NETWORK problems, not for %s", flag, problem_.c_str()));
     }
+    const InvalidHandling invalid = hardware_.invalid;
+    if (invalid != InvalidHandling::kMask && invalid != InvalidHandling::kPenalty) {
+      return fail(kExitUsage, Format("--invalid %s is for hw:NETWORK problems; %s takes mask or "
+                                     "penalty",
+                                     InvalidHandlingName(invalid), problem_.c_str()));
+    }
     Result<std::unique_ptr<JointProblem>> made = MakeJointProblem(problem_, JointOptions(), pool);
     if (!made.ok()) return fail(kExitFailure, made.status().message());
     const std::shared_ptr<const JointProblem> problem = std::move(*made);
@@ -214,14 +222,13 @@ class CompareCommand : public Command {
                                        problem->goal().accuracy_min, problem_.c_str(),
                                        problem->reference().accuracy));
     }
-    return MakeJointComparison(problem, joint_agent_,
-                               hardware_.invalid != InvalidHandling::kPenalty);
+    return MakeJointComparison(problem, joint_agent_, invalid == InvalidHandling::kMask);
   }
 
   JointProblemOptions JointOptions() const {
     JointProblemOptions options;
     options.data = data_;
-    if (hardware_.hw_space != "vta") options.hw_space = hardware_.hw_space;
+    options.hw_space = hardware_.hw_space;
     options.bus_bits = hardware_.bus_bits;
     options.objective = hardware_.objective;
     if (area_max_ >= 0) options.area_max = area_max_;
@@ -231,6 +238,11 @@ class CompareCommand : public Command {
   }
 
   int TellGains(const FlagSet& flags, engine::ThreadPool& pool, Console* console) const {
+    if (problem_.compare(0, sizeof kHardware - 1, kHardware) == 0) {
+      return console->Fail(kExitUsage, "--gains is for joint problems (" +
+                                           JoinWords(JointProblemNames()) + "), not for " +
+                                           problem_);
+    }
     for (const char* flag : {"area-max", "objective", "resume", "out", "budget", "methods"}) {
       if (!flags.given(flag)) continue;
       return console->Fail(kExitUsage, Format("--gains takes both objectives and all caps and "

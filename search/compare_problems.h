@@ -17,7 +17,8 @@ std::unique_ptr<CompareProblem> MakeHardwareComparison(
     std::shared_ptr<const HardwareProblem> problem, const rl::AgentOptions& options);
 
 // nb201:DATASET, tiny. Methods are those of search/joint_methods.h. agent: who searches
-// accelerators in them, empty: the best; masks: designs that cannot be built are masked.
+// accelerators in them, empty: the best; masks: designs that cannot be built are masked, else
+// penalised.
 std::unique_ptr<CompareProblem> MakeJointComparison(std::shared_ptr<const JointProblem> problem,
                                                     const std::string& agent, bool masks);
 

@@ -18,7 +18,9 @@ using engine::Status;
 void DeclareHardwareFlags(HardwareOptions* o, FlagSet* flags) {
   flags
       ->Text("hw-space", "NAME|FILE", &o->hw_space,
-             "accelerator space, or a file with one of your own for VTA")
+             o->hw_space.empty() ? "accelerator space, or a file with one of your own for VTA; "
+                                   "unless given the problem's own: vta, of tiny vta-small"
+                                 : "accelerator space, or a file with one of your own for VTA")
       .choices = AllHwSpaces();
   flags->Choice(
       "bus", BusChoices(), BusChoice(o->bus_bits),

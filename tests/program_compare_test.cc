@@ -146,6 +146,9 @@ TEST_F(Compare, SaysWhatIsWrong) {
                 "the smallest accelerator");
   ExpectRefusal(with(resnet, {"--latency-max", "1000"}), 1, "--latency-max 1000 is infeasible",
                 "at least that");
+  ExpectRefusal(with(resnet, {"--gains"}), 2, "--gains is for joint problems", "tiny");
+  ExpectRefusal(with("tiny", {"--invalid", "resample"}), 2, "--invalid resample",
+                "mask or penalty");
   EXPECT_FALSE(fs::exists(File("x")));
   ExpectRefusal({"compare", "--resume", "nowhere"}, 1, "no such run folder");
   ASSERT_EQ(Run(Small("run")).code, 0);
@@ -154,6 +157,49 @@ TEST_F(Compare, SaysWhatIsWrong) {
   ExpectRefusal({"compare", "--resume", "run", "--budget", "41"}, 2, "--budget is 40");
   ExpectRefusal({"hw", "--resume", "run"}, 1, "rhnas compare");
   ExpectRefusal(Small("run"), 1, "not empty", "--resume run");
+}
+
+// A cap that the default accelerator breaks: runs start from a pair that meets it, and what is
+// found lies under it, whether the rules are known or learned from penalties.
+TEST_F(Compare, JointCapBelowTheDefault) {
+  for (const char* invalid : {"mask", "penalty"}) {
+    const Outcome outcome = Run({"compare", "--problem", "tiny", "--area-max", "0.5", "--methods",
+                                 "rhnas,sequential,hw-fixed,nsga2", "--budget", "64", "--seeds",
+                                 "2", "--invalid", invalid, "--out", invalid, "--json"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const hw::Json json = ParseOrFail(outcome.out);
+    const hw::Json* start = json.Find("start_pair");
+    const hw::Json* optimum = json.Find("optimum_pair");
+    ASSERT_TRUE(start != nullptr && optimum != nullptr);
+    const Outcome reference = Run({"cost", "--network", "resnet20", "--json"});
+    ASSERT_EQ(reference.code, 0) << reference.err;
+    const double area = NumberAt(ParseOrFail(reference.out), "area_um2");
+    EXPECT_LE(NumberAt(*start, "area_um2"), 0.5 * area);
+    EXPECT_GE(NumberAt(*start, "accuracy"), NumberAt(json, "accuracy_min"));
+    EXPECT_GT(NumberAt(*start, "edp_pj_cycles"), NumberAt(*optimum, "edp_pj_cycles"));
+    for (const auto& [name, method] : json.Find("methods")->members) {
+      const double worst = NumberAt(*start, "edp_pj_cycles") / NumberAt(json, "optimum") - 1;
+      EXPECT_GE(NumberAt(method, "regret_median"), 0) << name << ", " << invalid;
+      EXPECT_LT(NumberAt(method, "regret_median"), worst) << name << ", " << invalid;
+      const double share = NumberAt(method, "share_valid");
+      EXPECT_GT(share, 0) << name << ", " << invalid;
+      if (std::string(invalid) == "mask" && name != "sequential") EXPECT_EQ(share, 1) << name;
+      if (name == "nsga2" && std::string(invalid) == "penalty") EXPECT_LT(share, 1);
+    }
+  }
+}
+
+// Each problem has its own space unless one is named, vta too.
+TEST_F(Compare, JointSpaceIsTheOneNamed) {
+  const auto space = [&](const std::vector<std::string>& more, const char* out) {
+    const Outcome outcome = Run(With({"compare", "--problem", "tiny", "--methods", "random",
+                                      "--budget", "5", "--seeds", "1", "--json", "--out", out},
+                                     more));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.code == 0 ? ParseOrFail(outcome.out).Find("hw_space")->string : "";
+  };
+  EXPECT_EQ(space({}, "own"), "vta-small");
+  EXPECT_EQ(space({"--hw-space", "vta"}, "named"), "vta");
 }
 
 // Tells a changed world: the same names, other costs.
