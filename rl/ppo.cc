@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/check.h"
+#include "rl/double_math.h"
 #include "rl/policy_gradient.h"
 
 namespace rhnas::rl {
@@ -86,7 +87,7 @@ void Ppo::UpdateOn(const int* order, int rows, RoundStats* stats) {
     // Beyond e^20 the ratio says no more, and must stay finite.
     const double log_ratio = std::clamp(
         static_cast<double>(tape_.value(terms.log_prob)[i]) - old_log_prob_[row], -20.0, 20.0);
-    const double ratio = std::exp(log_ratio);
+    const double ratio = Exp(log_ratio);
     const ClippedRow clipped =
         ClipSurrogate(ratio, advantages_[row], static_cast<double>(ppo_.clip));
     weights.push_back(clipped.weight);

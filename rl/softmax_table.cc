@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/check.h"
+#include "rl/double_math.h"
 #include "rl/policy_gradient.h"
 
 namespace rhnas::rl {
@@ -20,7 +21,7 @@ void SoftmaxOf(const double* preferences, const uint8_t* mask, int size,
   probabilities->assign(static_cast<size_t>(size), 0.0);
   for (int i = 0; i < size; ++i) {
     if (mask[i] == 0) continue;
-    (*probabilities)[static_cast<size_t>(i)] = std::exp(preferences[i] - most);
+    (*probabilities)[static_cast<size_t>(i)] = Exp(preferences[i] - most);
     sum += (*probabilities)[static_cast<size_t>(i)];
   }
   for (double& p : *probabilities) p /= sum;
@@ -28,7 +29,7 @@ void SoftmaxOf(const double* preferences, const uint8_t* mask, int size,
 
 double EntropyOf(const std::vector<double>& probabilities) {
   double entropy = 0;
-  for (double p : probabilities) entropy -= p > 0 ? p * std::log(p) : 0;
+  for (double p : probabilities) entropy -= p > 0 ? p * Log(p) : 0;
   return entropy;
 }
 
@@ -186,7 +187,7 @@ void SoftmaxTable::Climb(const std::vector<double>& advantages, double entropy_w
         const double p = probabilities[i];
         const bool taken = static_cast<int>(i) == d.action[which];
         gradient[i] += advantage * ((taken ? 1 : 0) - p);
-        if (p > 0) gradient[i] -= entropy_weight * p * (std::log(p) + h);
+        if (p > 0) gradient[i] -= entropy_weight * p * (Log(p) + h);
       }
     }
     for (size_t i = 0; i < gradient.size(); ++i) {
