@@ -68,6 +68,11 @@ void Genetic::Tell(PointPicker& /*picker*/, const int* action, const StepResult&
   generation_.Clear();
 }
 
+void Genetic::ProblemChanged() {
+  parents_.Clear();
+  generation_.Clear();
+}
+
 void Genetic::SaveSearch(engine::ArchiveWriter& archive, const std::string& prefix) const {
   parents_.Save(archive, prefix + "parents/");
   generation_.Save(archive, prefix + "generation/");

@@ -30,6 +30,7 @@ class Genetic : public BlackBox {
  protected:
   void Ask(PointPicker& picker, int* action) override;
   void Tell(PointPicker& picker, const int* action, const StepResult& result) override;
+  void ProblemChanged() override;
   void SaveSearch(engine::ArchiveWriter& archive, const std::string& prefix) const override;
   void LoadSearch(engine::ArchiveReader& archive, const std::string& prefix) override;
 
