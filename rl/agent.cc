@@ -189,12 +189,12 @@ struct AgentRow {
 };
 const AgentRow kAgents[] = {
     {{"reinforce", "batches of REINFORCE, rank scores, memory of the best", AgentKind::kLearning,
-      17},
+      9},
      Make<Reinforce>},
     {{"a2c", "advantage actor-critic with GAE", AgentKind::kLearning, 17}, Make<ActorCritic>},
     {{"dyna", "model-based policy optimisation (DyNA-PPO)", AgentKind::kLearning, 9},
      MakeRival<Dyna>},
-    {{"ppo", "proximal policy optimisation", AgentKind::kLearning}, MakePpo},
+    {{"ppo", "proximal policy optimisation", AgentKind::kLearning, 17}, MakePpo},
     {{"qlearning", "tabular Q-learning", AgentKind::kTabular}, MakeTable},
     {{"sarsa", "tabular SARSA", AgentKind::kTabular}, MakeTable},
     {{"expected-sarsa", "tabular expected SARSA", AgentKind::kTabular}, MakeTable},

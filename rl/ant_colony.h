@@ -13,7 +13,7 @@
 namespace rhnas::rl {
 
 // Within ArchGym's sweep (2 to 64 ants, evaporation 0.1 to 1, greediness 0 to 1), the best of a
-// few on six networks of the `vta` space; so are the shares.
+// few on five landscapes of the `vta` space; so are the shares.
 struct AntColonyOptions {
   int ants = 8;              // between two updates
   double evaporation = 0.5;  // share of the pheromone replaced by an update

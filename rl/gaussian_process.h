@@ -52,7 +52,8 @@ class GaussianProcess {
   double mean_ = 0, variance_ = 0, log_likelihood_ = 0;
 };
 
-// Expected improvement over `best` (larger is better); 0 where the variance is 0.
+// Expected improvement over `best` (larger is better); where the variance is 0, what the mean is
+// above it, or 0.
 double ExpectedImprovement(const Posterior& posterior, double best);
 
 }  // namespace rhnas::rl
