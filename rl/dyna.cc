@@ -159,13 +159,29 @@ void Dyna::Ask(PointPicker& picker, int* action) {
   prediction_ = reward_.At(row_.data()).mean;
 }
 
+std::vector<int> Dyna::Proposal(const Environment& environment) {
+  engine::Rng unused(0);
+  const SeenPoints none;
+  PointPicker picker(environment, none, unused);
+  std::vector<int> action(static_cast<size_t>(heads_));
+  policy_.Greedy(picker, action.data());
+  return action;
+}
+
 bool Dyna::trusts_model() const {
   if (static_cast<int>(predictions_.size()) < dyna_.judged) return true;
   double missed = 0;
   for (size_t i = 0; i < predictions_.size(); ++i) {
     missed += (predictions_[i] - outcomes_[i]) * (predictions_[i] - outcomes_[i]);
   }
-  return missed < MomentsOf(kept_.rewards()).variance * static_cast<double>(predictions_.size());
+  // Not the spread of the outcomes alone: near the optimum it is too small to be a measure.
+  std::vector<double> rewards;
+  for (int i = 0; i < kept_.size(); ++i) {
+    if (valid_[static_cast<size_t>(i)] != 0 && kept_.action(i)[heads_] == 0) {
+      rewards.push_back(kept_.reward(i));
+    }
+  }
+  return missed < MomentsOf(rewards).variance * static_cast<double>(predictions_.size());
 }
 
 void Dyna::Tell(PointPicker& picker, const int* action, const StepResult& result) {

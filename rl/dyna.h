@@ -42,7 +42,11 @@ class Dyna : public BlackBox {
 
   Dyna(const AgentOptions& options, const Environment& environment, const DynaOptions& dyna = {});
 
-  // Whether the model predicted the last evaluations better than their mean would have.
+  // The policy's own argmax, head after head under the masks offered; Greedy is the best point
+  // found.
+  std::vector<int> Proposal(const Environment& environment) override;
+  // Whether the model predicted the last evaluations better than the mean of what could be built
+  // for the present problem would have.
   bool trusts_model() const;
 
  protected:

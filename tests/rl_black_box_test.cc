@@ -18,6 +18,9 @@ namespace {
 
 const char* const kRivals[] = {"exhaustive", "evolution", "genetic",   "annealing",
                                "coordinate", "cmaes",     "antcolony", "gp"};
+// What must live with anything and resume, besides: a learning agent on the same base.
+const char* const kOnPoints[] = {"exhaustive", "evolution", "genetic", "annealing", "coordinate",
+                                 "cmaes",      "antcolony", "gp",      "dyna"};
 const Offer kOffers[] = {Offer::kNothing, Offer::kAdmissible, Offer::kStatic, Offer::kPrefix};
 
 std::unique_ptr<Agent> Make(const std::string& name, const Environment& environment,
@@ -114,7 +117,7 @@ TEST(BlackBox, LiveWithNothingAllowedAndWithOnePoint) {
   for (int only : {-1, 13}) {
     std::vector<bool> valid(24, false);
     if (only >= 0) valid[static_cast<size_t>(only)] = true;
-    for (const char* name : kRivals) {
+    for (const char* name : kOnPoints) {
       for (Offer offer : kOffers) {
         // A mask must leave a choice: with nothing valid there is none to give.
         if (only < 0 && (offer == Offer::kStatic || offer == Offer::kPrefix)) continue;
@@ -133,7 +136,7 @@ TEST(BlackBox, LiveWithNothingAllowedAndWithOnePoint) {
 }
 
 TEST(BlackBox, ResumeToTheBit) {
-  for (const char* name : kRivals) {
+  for (const char* name : kOnPoints) {
     const std::string path = testing::TempDir() + "rival_" + name;
     Masked<SyntheticAccelerator> one(Offer::kAdmissible, 0, 1.0), two(Offer::kAdmissible, 0, 1.0);
     auto whole = Make(name, one, 90), first = Make(name, two, 90);
@@ -170,7 +173,7 @@ TEST(BlackBox, ProposeTheBestAnewWhenTheProblemChanges) {
    private:
     double sign_ = 1;
   };
-  for (const char* name : kRivals) {
+  for (const char* name : kOnPoints) {
     Turning problem;
     auto agent = Make(name, problem, 0);
     engine::Rng rng(2);
