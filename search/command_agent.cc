@@ -108,6 +108,7 @@ class AgentCommand : public Command {
     Result<Proposer::Head> head = Proposer::LoadHead(file_);
     if (!head.ok()) return console->Fail(head.status());
     head_ = *head;
+    if (head_.prices != hw::PricesFingerprint(prices_)) return OtherPrices(console);
     if (const int code = MakeSpaces(console); code != kExitOk) return code;
     engine::ThreadPool pool(threads_);
     Result<std::unique_ptr<Proposer>> agent = Proposer::Load(file_, *space_, pool);
@@ -116,6 +117,13 @@ class AgentCommand : public Command {
   }
 
  private:
+  int OtherPrices(Console* console) const {
+    return console->Fail(kExitUsage,
+                         file_ +
+                             ": trained with another energy table: give the same one with "
+                             "--energy-table, or train an agent for this one");
+  }
+
   int MakeSpaces(Console* console) {
     Result<nn::Space> found = nn::FindSpace(head_.networks);
     if (!found.ok()) return console->Fail(kExitUsage, "--space: " + found.status().message());
@@ -159,9 +167,11 @@ class AgentCommand : public Command {
     const Result<Objective> objective = ParseObjective(objective_);
     if (!objective.ok()) return console->Fail(kExitUsage, objective.status().message());
     head_.objective = *objective;
+    head_.prices = hw::PricesFingerprint(prices_);
+    if (gradient_ == "sampled") head_.gradient = PretrainGradient::kSampled;
     if (resume_) {
       for (const char* fixed :
-           {"space", "hw-space", "bus", "objective", "hidden", "seed", "steps"}) {
+           {"space", "hw-space", "bus", "objective", "hidden", "gradient", "seed", "steps"}) {
         if (flags.given(fixed)) {
           return console->Fail(kExitUsage, Format("--%s is kept in %s: leave it away with --resume",
                                                   fixed, out_.c_str()));
@@ -170,6 +180,7 @@ class AgentCommand : public Command {
       const Result<Proposer::Head> head = Proposer::LoadHead(out_);
       if (!head.ok()) return console->Fail(head.status());
       head_ = *head;
+      if (head_.prices != hw::PricesFingerprint(prices_)) return OtherPrices(console);
     }
     if (const int code = MakeSpaces(console); code != kExitOk) return code;
     if (space_of_networks_.searchable().empty()) {
@@ -189,9 +200,7 @@ class AgentCommand : public Command {
     int code = kExitOk;
     const std::shared_ptr<const SpaceCosts> costs = Price(pool, sink, stop, console, &code);
     if (costs == nullptr) return code;
-    PretrainOptions options;
-    if (gradient_ == "sampled") options.gradient = PretrainGradient::kSampled;
-    Pretrain(*agent, space_of_networks_, *costs, options, &sink, stop);
+    Pretrain(*agent, space_of_networks_, *costs, {}, &sink, stop);
     sink.Finish();
     if (const Status saved = agent->Save(out_); !saved.ok()) return console->Fail(saved);
     if (agent->head.steps < agent->head.all_steps) {
@@ -283,8 +292,15 @@ class AgentCommand : public Command {
     const Workload workload(layers);
     std::string why;
     const std::optional<DesignCost> cost = Evaluate(*source.Model(*design), workload, pool, &why);
-    const std::optional<DesignCost> usual = Evaluate(*source.Model(*reference), workload, pool);
+    const std::optional<DesignCost> usual =
+        Evaluate(*source.Model(*reference), workload, pool, cost ? &why : nullptr);
     if (!cost || !usual) {
+      if (cost) {
+        return console->Fail(kExitFailure, "the default accelerator, " + reference->ShortName() +
+                                               ", which the proposed one is compared with, cannot "
+                                               "run the network: " +
+                                               why);
+      }
       return console->Fail(
           kExitFailure, "the proposed " + design->ShortName() + " cannot run the network: " + why);
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/hash.h"
 #include "engine/ops.h"
 #include "rl/double_math.h"
 #include "search/layers.h"
@@ -16,11 +17,31 @@ constexpr uint64_t kTraining = 0x7472, kTesting = 0x7465;
 // reference's area to four times it.
 constexpr float kCapped = 2.0f / 3, kLeastLog2 = -1, kMostLog2 = 2;
 
-nn::Genotype RandomNetwork(const nn::Space& space, engine::Rng& rng) {
+// Of a space so small that one half is empty, a network of the other is taken.
+constexpr int kMostDraws = 256;
+
+bool OfTestHalf(const nn::Genotype& genotype) {
+  engine::Fnv1a hash;
+  for (int choice : genotype.choice) {
+    const unsigned char byte = static_cast<unsigned char>(choice);
+    hash.Add(&byte, 1);
+  }
+  return (hash.value() * 0x9e3779b97f4a7c15ull >> 63) != 0;
+}
+
+nn::Genotype AnyNetwork(const nn::Space& space, engine::Rng& rng) {
   nn::Genotype genotype;
   for (int slot : space.searchable()) {
     const size_t candidates = space.slots[static_cast<size_t>(slot)].candidates.size();
     genotype.choice.push_back(static_cast<int>(rng.Below(static_cast<uint32_t>(candidates))));
+  }
+  return genotype;
+}
+
+nn::Genotype RandomNetwork(const nn::Space& space, bool test, engine::Rng& rng) {
+  nn::Genotype genotype = AnyNetwork(space, rng);
+  for (int i = 1; i < kMostDraws && OfTestHalf(genotype) != test; ++i) {
+    genotype = AnyNetwork(space, rng);
   }
   return genotype;
 }
@@ -32,9 +53,9 @@ struct Task {
   std::vector<double> rewards;  // of these: -log(objective / best)
 };
 
-void MakeTask(const nn::Space& networks, const SpaceCosts& costs, Objective objective,
+void MakeTask(const nn::Space& networks, const SpaceCosts& costs, Objective objective, bool test,
               double area_max, engine::Rng& rng, Task* task) {
-  const nn::Genotype genotype = RandomNetwork(networks, rng);
+  const nn::Genotype genotype = RandomNetwork(networks, test, rng);
   Proposer::Observe(ToHardwareLayers(nn::LayersOf(networks, genotype)), area_max,
                     task->inputs.data());
   std::vector<double> logs;
@@ -71,8 +92,8 @@ void Logits(const Task& task, const std::vector<uint16_t>& terms, size_t width, 
 }
 
 // Gradient of the objective in the logits, into `logits`.
-void LogitGradient(const Task& task, const PretrainOptions& options, double temperature,
-                   engine::Rng& rng, std::vector<double>* logits) {
+void LogitGradient(const Task& task, const PretrainOptions& options, PretrainGradient gradient,
+                   double temperature, engine::Rng& rng, std::vector<double>* logits) {
   const size_t n = logits->size();
   const double most = *std::max_element(logits->begin(), logits->end());
   std::vector<double> p(n), advantage(n);
@@ -83,7 +104,7 @@ void LogitGradient(const Task& task, const PretrainOptions& options, double temp
     p[i] /= sum;
     advantage[i] = task.rewards[i] / temperature - ((*logits)[i] - most - log_sum);
   }
-  if (options.gradient == PretrainGradient::kExact) {
+  if (gradient == PretrainGradient::kExact) {
     double mean = 0;
     for (size_t i = 0; i < n; ++i) mean += p[i] * advantage[i];
     for (size_t i = 0; i < n; ++i) (*logits)[i] = p[i] * (advantage[i] - mean);
@@ -143,7 +164,7 @@ void Pretrain(Proposer& proposer, const nn::Space& networks, const SpaceCosts& c
           const float log2 = kLeastLog2 + (kMostLog2 - kLeastLog2) * streams[i].Uniform();
           cap = rl::Exp(0.6931471805599453 * static_cast<double>(log2));
         }
-        MakeTask(networks, costs, proposer.head.objective, cap, streams[i], &tasks[i]);
+        MakeTask(networks, costs, proposer.head.objective, false, cap, streams[i], &tasks[i]);
       }
     });
     inputs.clear();
@@ -161,7 +182,8 @@ void Pretrain(Proposer& proposer, const nn::Space& networks, const SpaceCosts& c
         const size_t i = static_cast<size_t>(at);
         if (tasks[i].rows.empty()) continue;  // nothing can be built under the cap
         Logits(tasks[i], terms, width, values + i * outputs, &logits[i]);
-        LogitGradient(tasks[i], options, temperature, streams[i], &logits[i]);
+        LogitGradient(tasks[i], options, proposer.head.gradient, temperature, streams[i],
+                      &logits[i]);
         for (size_t x = 0; x < logits[i].size(); ++x) {
           const uint16_t* columns = &terms[static_cast<size_t>(tasks[i].rows[x]) * width];
           const float slope = static_cast<float>(-logits[i][x] / static_cast<double>(batch));
@@ -205,7 +227,7 @@ ProposalGaps TestProposer(Proposer& proposer, const nn::Space& networks, const S
   std::vector<double> logits;
   for (int i = 0; i < count; ++i) {
     engine::Rng rng = base.Split(static_cast<uint64_t>(i));
-    MakeTask(networks, costs, proposer.head.objective, area_max, rng, &task);
+    MakeTask(networks, costs, proposer.head.objective, true, area_max, rng, &task);
     if (task.rows.empty()) continue;
     proposer.tape().Reset();
     const float* out = proposer.tape().value(proposer.Forward(task.inputs.data(), 1));

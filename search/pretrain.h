@@ -7,6 +7,9 @@
 // gradient p(x) (A(x) - E_p[A]), A = R / T - log p, in the logits. The sampled form is REINFORCE
 // with entropy regularisation on draws from p with their mean as baseline. T falls geometrically.
 // Area caps are drawn too, and observed.
+//
+// A hash of the genotype halves the networks: training draws from one half, tests from the other,
+// so that no test network was trained on in a small space either.
 #pragma once
 
 #include <atomic>
@@ -16,10 +19,7 @@
 
 namespace rhnas::search {
 
-enum class PretrainGradient { kExact, kSampled };
-
 struct PretrainOptions {
-  PretrainGradient gradient = PretrainGradient::kExact;
   int batch = 16;    // networks a step
   int samples = 32;  // designs a network, of the sampled gradient
   float learning_rate = 2e-3f;
@@ -37,7 +37,7 @@ struct ProposalGaps {
   double share_within(double gap) const;
   double quantile(double share) const;  // REQUIRES: gaps not empty
 };
-// On `count` random networks of a stream that no training draws from. area_max: 0 none.
+// On `count` random networks of the half that no training draws from. area_max: 0 none.
 // Empty gaps: no point can be built under the cap.
 ProposalGaps TestProposer(Proposer& proposer, const nn::Space& networks, const SpaceCosts& costs,
                           double area_max, int count, uint64_t seed);

@@ -122,6 +122,8 @@ Status Proposer::Save(const std::string& path) const {
   archive.PutString("proposer/hw_space", head.hw_space);
   archive.Put("proposer/bus_bits", int32_t{head.bus_bits});
   archive.PutString("proposer/objective", ObjectiveName(head.objective));
+  archive.Put("proposer/sampled", int32_t{head.gradient == PretrainGradient::kSampled ? 1 : 0});
+  archive.Put("proposer/prices", head.prices);
   archive.Put("proposer/seed", head.seed);
   archive.Put("proposer/hidden", int32_t{head.hidden});
   archive.Put("proposer/steps", head.steps);
@@ -140,7 +142,7 @@ Result<Proposer::Head> Proposer::LoadHead(const std::string& path) {
                          path.c_str());
   }
   Head head;
-  int32_t version = 0, bus = 0, hidden = 0;
+  int32_t version = 0, bus = 0, hidden = 0, sampled = 0;
   std::string objective;
   archive->Get("proposer/version", &version);
   if (version != kVersion) {
@@ -151,6 +153,8 @@ Result<Proposer::Head> Proposer::LoadHead(const std::string& path) {
   archive->GetString("proposer/hw_space", &head.hw_space);
   archive->Get("proposer/bus_bits", &bus);
   archive->GetString("proposer/objective", &objective);
+  archive->Get("proposer/sampled", &sampled);
+  archive->Get("proposer/prices", &head.prices);
   archive->Get("proposer/seed", &head.seed);
   archive->Get("proposer/hidden", &hidden);
   archive->Get("proposer/steps", &head.steps);
@@ -162,6 +166,7 @@ Result<Proposer::Head> Proposer::LoadHead(const std::string& path) {
                          objective.c_str(), hidden);
   }
   head.bus_bits = bus;
+  head.gradient = sampled != 0 ? PretrainGradient::kSampled : PretrainGradient::kExact;
   head.hidden = hidden;
   head.objective = *parsed;
   return head;

@@ -21,9 +21,12 @@
 
 namespace rhnas::search {
 
+// Of the training, see search/pretrain.h.
+enum class PretrainGradient { kExact, kSampled };
+
 class Proposer {
  public:
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;
   static constexpr int kInputs = kNetworkFeatures + 2;  // and the cap: whether, how much
 
   // What it was trained for.
@@ -32,6 +35,8 @@ class Proposer {
     std::string hw_space;
     int bus_bits = 64;
     Objective objective = Objective::kEdp;
+    PretrainGradient gradient = PretrainGradient::kExact;
+    uint64_t prices = 0;  // hw::PricesFingerprint of the energy table
     uint64_t seed = 1;
     int hidden = 128;
     int64_t steps = 0, all_steps = 0;  // of training: done, in all

@@ -80,11 +80,10 @@ TEST(Pretrain, ProposesWithinFivePercentForNetworksItNeverSaw) {
     Small small;
     small.head.all_steps = 250;
     small.head.hidden = 64;
+    small.head.gradient = gradient;
     Proposer untrained(small.head, *small.space, small.pool);
     Proposer proposer(small.head, *small.space, small.pool);
-    PretrainOptions options;
-    options.gradient = gradient;
-    Pretrain(proposer, small.networks, *small.costs, options, nullptr, small.never);
+    Pretrain(proposer, small.networks, *small.costs, {}, nullptr, small.never);
     for (double cap : {0.0, 1.0}) {
       const ProposalGaps before =
           TestProposer(untrained, small.networks, *small.costs, cap, 200, 7);
