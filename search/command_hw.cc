@@ -219,7 +219,8 @@ class HwCommand : public Command {
       const int64_t best = problem.landscape->Best(options_.objective, options_.latency_max);
       optimum = ObjectiveValue(options_.objective, problem.landscape->cost(best));
       optimum_name = problem.space->AtPoint(best)->ShortName();
-      regret = ObjectiveValue(options_.objective, found) / optimum - 1;
+      // In a space of a user's the default may lie outside, and be better than all that is in it.
+      regret = std::max(0.0, ObjectiveValue(options_.objective, found) / optimum - 1);
     }
     hw::JsonWriter json;
     json.BeginObject();
