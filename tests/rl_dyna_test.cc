@@ -141,7 +141,7 @@ TEST(Dyna, FindsTheOptimumWithinAHundredthOfThePoints) {
 TEST(Dyna, LearnsWhatCanBeBuiltWhereNobodyTellsIt) {
   // Rules of encoding alone. Where an area cap is hidden as well, some seeds stay in a local
   // optimum at its edge and the median of 5 is no better than that of random search
-  // (docs/AGENTS.md).
+  // (docs/REPRODUCE.md).
   std::vector<double> gaps, random;
   for (uint64_t seed = 1; seed <= 5; ++seed) {
     int repeats = 0;
