@@ -148,6 +148,13 @@ engine::Result<std::unique_ptr<Agent>> MakeRival(const AgentOptions& options,
   return std::unique_ptr<Agent>(std::make_unique<T>(options, environment));
 }
 
+engine::Result<std::unique_ptr<Agent>> MakeDynaWithoutPolicy(const AgentOptions& options,
+                                                             const Environment& environment,
+                                                             engine::ThreadPool& /*pool*/) {
+  return std::unique_ptr<Agent>(
+      std::make_unique<Dyna>(options, environment, DynaOptions::WithoutPolicy()));
+}
+
 engine::Result<std::unique_ptr<Agent>> MakeExhaustive(const AgentOptions& options,
                                                       const Environment& environment,
                                                       engine::ThreadPool& /*pool*/) {
@@ -194,6 +201,8 @@ const AgentRow kAgents[] = {
     {{"a2c", "advantage actor-critic with GAE", AgentKind::kLearning, 17}, Make<ActorCritic>},
     {{"dyna", "model-based policy optimisation (DyNA-PPO)", AgentKind::kLearning, 9},
      MakeRival<Dyna>},
+    {{"dyna-nopolicy", "the same without its policy, an ablation", AgentKind::kBlackBox, 9},
+     MakeDynaWithoutPolicy},
     {{"ppo", "proximal policy optimisation", AgentKind::kLearning, 17}, MakePpo},
     {{"qlearning", "tabular Q-learning", AgentKind::kTabular}, MakeTable},
     {{"sarsa", "tabular SARSA", AgentKind::kTabular}, MakeTable},

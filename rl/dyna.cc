@@ -17,8 +17,14 @@ std::vector<int> WithProblem(std::vector<int> sizes) {
 
 }  // namespace
 
+DynaOptions DynaOptions::WithoutPolicy() {
+  DynaOptions options;
+  options.rounds = 0;
+  return options;
+}
+
 Dyna::Dyna(const AgentOptions& options, const Environment& environment, const DynaOptions& dyna)
-    : BlackBox("dyna", options, environment),
+    : BlackBox(dyna.rounds > 0 ? "dyna" : "dyna-nopolicy", options, environment),
       dyna_(dyna),
       heads_(static_cast<int>(environment.action_sizes().size())),
       first_(dyna.first),
@@ -142,7 +148,9 @@ void Dyna::Ask(PointPicker& picker, int* action) {
     picker.Mutate(action);
     return;
   }
-  if (!trusts_model()) {
+  if (!trusts_model() && dyna_.rounds == 0) {
+    picker.DrawNew(action);
+  } else if (!trusts_model()) {
     // The policy's own word, which the last evaluations have taught.
     batch_.Clear();
     std::vector<int> point(static_cast<size_t>(heads_));
@@ -200,7 +208,7 @@ void Dyna::Tell(PointPicker& picker, const int* action, const StepResult& result
     // A repeat: the model takes no point twice.
     if (std::equal(row_.begin(), row_.end(), kept_.action(i))) return;
   }
-  if (kept_.size() > 1) {
+  if (kept_.size() > 1 && dyna_.rounds > 0) {
     const Moments moments = MomentsOf(kept_.rewards());
     batch_.Clear();
     policy_.Append(picker, action, &batch_);

@@ -24,14 +24,17 @@
 namespace rhnas::rl {
 
 struct DynaOptions {
-  int first = 8;                          // evaluations before the first model, at most:
-  int first_share = 4;                    // one in so many of the budget
-  int rounds = 3;                         // policy updates on the model between evaluations
-  int proposals = 24;                     // of each round
-  int anywhere = 64;                      // uniform draws that are looked at as well
-  int climbs = 6;                         // steps from the best proposal to its best neighbour
-  int judged = 16;                        // predictions that the model is judged by
-  PairUpdate on_model;                    // of the policy, by the model's word
+  // The ablation: uniform draws and neighbours alone look for what the model expects most of.
+  static DynaOptions WithoutPolicy();
+
+  int first = 8;        // evaluations before the first model, at most:
+  int first_share = 4;  // one in so many of the budget
+  int rounds = 3;       // policy updates on the model between evaluations; 0: no policy
+  int proposals = 24;   // of each round
+  int anywhere = 64;    // uniform draws that are looked at as well
+  int climbs = 6;       // steps from the best proposal to its best neighbour
+  int judged = 16;      // predictions that the model is judged by
+  PairUpdate on_model;  // of the policy, by the model's word
   PairUpdate on_truth{1, 0.5, 0.2, 0.0};  // and after each evaluation
 };
 
