@@ -16,8 +16,20 @@ constexpr int kTurn = 16;  // proposals of each side in a step
 
 }  // namespace
 
-DesignView::DesignView(JointEnvironment& joint, Evaluator& evaluator)
-    : joint_(joint), evaluator_(evaluator), sizes_(joint.problem().space()->sizes()) {}
+DesignView::DesignView(JointEnvironment& joint, Evaluator& evaluator, bool observed)
+    : joint_(joint), evaluator_(evaluator), sizes_(joint.problem().space()->sizes()) {
+  if (!observed) return;
+  for (const int size : joint.problem().network_sizes()) observation_ += size;
+}
+
+void DesignView::Observe(float* observation) const {
+  if (observation_ == 0) return;
+  std::fill_n(observation, observation_, 0.0F);
+  const std::vector<int>& sizes = joint_.problem().network_sizes();
+  for (size_t i = 0; i < network_.size(); observation += sizes[i++]) {
+    observation[network_[i]] = 1;
+  }
+}
 
 bool DesignView::SetNetwork(const std::vector<int>& network) {
   DesignCost reference;
@@ -84,7 +96,7 @@ Alternation::Alternation(const AlternationOptions& options, const JointMethodOpt
       rng_(method.seed, 1),
       networks_(joint.problem().network_sizes(), joint.goal().objective, joint.goal().accuracy_min,
                 options.form, method.seed),
-      view_(joint, *this) {
+      view_(joint, *this, options.form == NetworkSearch::Form::kExpectedImprovement) {
   const JointPair& reference = joint.problem().reference();
   networks_.Add(reference.network.data(), reference.accuracy);
   Follow();
