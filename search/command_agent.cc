@@ -118,10 +118,10 @@ class AgentCommand : public Command {
 
  private:
   int OtherPrices(Console* console) const {
-    return console->Fail(kExitUsage,
-                         file_ +
-                             ": trained with another energy table: give the same one with "
-                             "--energy-table, or train an agent for this one");
+    return console->Fail(
+        kExitUsage, file_ +
+                        ": trained with another energy table: give the same one (--energy-table, "
+                        "--node, --dram, --clock), or train an agent for this one");
   }
 
   int MakeSpaces(Console* console) {
