@@ -69,8 +69,8 @@ COLD = $(filter-out $(HOT_hw:%=hw/%.cc),$(SOURCES_hw)) \
   engine/archive engine/chain_depthwise engine/conv_dense engine/conv_filter engine/conv_winograd \
   engine/infer engine/infer_bottleneck engine/infer_conv engine/infer_winograd engine/ops_batch_norm \
   engine/ops_chain engine/ops_channels engine/ops_elementwise engine/ops_linear engine/ops_product \
-  engine/ops_reduce engine/ops_shape engine/ops_softmax engine/tape engine/simd/elementwise \
-  engine/simd/winograd) $(SOURCES_rl)
+  engine/ops_reduce engine/ops_shape engine/ops_softmax engine/tape engine/simd/depthwise_kernels \
+  engine/simd/elementwise engine/simd/winograd) $(SOURCES_rl)
 ifeq ($(OPT),-O2)
 $(call objects,$(SOURCES_search) search/main.cc $(COLD)): OPT = -Os
 endif
