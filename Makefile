@@ -63,7 +63,7 @@ HOT_hw = energy execute_lanes layout lower_geometry micro_op_set micro_ops sched
   schedule_pixels schedule_sum schedule_time simulate tiling_activity tiling_search timing \
   unit_timing
 COLD = $(filter-out $(HOT_hw:%=hw/%.cc),$(SOURCES_hw)) \
-  $(addsuffix .cc,nn/blocks nn/data nn/data_files nn/data_folder nn/genotype nn/inference \
+  $(addsuffix .cc,nn/blocks nn/data nn/data_files nn/data_folder nn/genotype nn/graph nn/graph_evaluate nn/inference \
   nn/layer_shape nn/nasbench201 nn/nasbench201_layers nn/space nn/space_catalogue nn/space_layers \
   nn/supernet nn/text nn/train \
   engine/archive engine/chain_depthwise engine/conv_dense engine/conv_filter engine/conv_winograd \

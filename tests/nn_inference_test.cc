@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "engine/cpu.h"
+#include "tests/nn_scramble.h"
 
 namespace rhnas::nn {
 namespace {
@@ -20,34 +21,6 @@ using engine::Shape;
 using engine::Tape;
 using engine::ThreadPool;
 using engine::Var;
-
-// Weights and running statistics away from their start, where residual branches are nothing and
-// batch norm is the identity.
-void Scramble(Supernet& net, const Genotype& path) {
-  Rng rng(5);
-  for (Parameter* weight : net.weights(path)) {
-    const bool gamma = weight->name.find("/gamma") != std::string::npos;
-    const bool shift = weight->name.find("/beta") != std::string::npos ||
-                       weight->name.find("/bias") != std::string::npos;
-    for (int64_t i = 0; i < weight->value.size(); ++i) {
-      if (gamma) weight->value[i] = 0.5f + rng.Uniform();
-      if (shift) weight->value[i] = 0.3f * rng.Normal();
-    }
-  }
-  for (const NamedBuffer& statistic : net.statistics(path)) {
-    const bool mean = statistic.name.find("running_mean") != std::string::npos;
-    for (int64_t i = 0; i < statistic.buffer->size(); ++i) {
-      (*statistic.buffer)[i] = mean ? 0.3f * rng.Normal() : 0.5f + rng.Uniform();
-    }
-  }
-}
-
-std::vector<float> Images(const Space& space, int count) {
-  std::vector<float> images(static_cast<size_t>(count * space.h * space.w * space.c));
-  Rng rng(3);
-  for (float& x : images) x = rng.Normal();
-  return images;
-}
 
 std::vector<float> Reference(Supernet& net, const Genotype& path, const std::vector<float>& images,
                              int count) {
@@ -76,7 +49,7 @@ void CheckNetwork(const Space& space, const Genotype& path, const std::string& w
   Supernet net(space, Rng(1));
   Scramble(net, path);
   constexpr int kMost = 11;
-  const std::vector<float> images = Images(space, kMost);
+  const std::vector<float> images = ScrambledImages(space, kMost);
   const std::vector<float> want = Reference(net, path, images, kMost);
   const InferencePlan plan(net, path);
   const auto classes = static_cast<size_t>(space.classes);
@@ -247,7 +220,7 @@ TEST(NnInference, TargetsAgree) {
     const Network network = *ParseNetwork(text);
     Supernet net(network.space, Rng(1));
     Scramble(net, network.genotype);
-    const std::vector<float> images = Images(network.space, 3);
+    const std::vector<float> images = ScrambledImages(network.space, 3);
     std::vector<float> fused;
     for (engine::Target target : engine::SupportedTargets()) {
       ASSERT_TRUE(engine::SetTarget(engine::TargetName(target)).ok());
@@ -271,7 +244,7 @@ TEST(NnInference, ReadsTheWeightsOnce) {
   Supernet net(network.space, Rng(1));
   Scramble(net, network.genotype);
   const InferencePlan plan(net, network.genotype);
-  const std::vector<float> images = Images(network.space, 1);
+  const std::vector<float> images = ScrambledImages(network.space, 1);
   const std::vector<float> want = Reference(net, network.genotype, images, 1);
   for (Parameter* weight : net.weights()) weight->value.Fill(0);
   ThreadPool pool(1);
