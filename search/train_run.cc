@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "search/trained.h"
+
 namespace rhnas::search {
 
 using engine::Result;
@@ -14,21 +16,6 @@ namespace {
 
 // Streams of the seed.
 enum Stream : uint64_t { kWeights = 1, kLoader = 2 };
-
-// The space that holds this network alone, so that no weights are made for candidates not chosen.
-// A block is then named as in the supernet ("slot03/k3_e6"): its weights keep their names.
-nn::Space OnlyThis(const nn::Network& network) {
-  nn::Space space = network.space;
-  size_t searched = 0;
-  for (size_t i = 0; i < space.slots.size(); ++i) {
-    nn::Slot& slot = space.slots[i];
-    if (!slot.searchable()) continue;
-    nn::Block block = slot.candidates[static_cast<size_t>(network.genotype.choice[searched++])];
-    block.name = nn::SlotPrefix(network.space, static_cast<int>(i)) + "/" + block.name;
-    slot.candidates = {block};
-  }
-  return space;
-}
 
 std::vector<int> All(int count) {
   std::vector<int> indices(static_cast<size_t>(count));
