@@ -33,6 +33,7 @@ std::unique_ptr<Command> MakeProgramCommand();
 std::unique_ptr<Command> MakeSpaceCommand();
 std::unique_ptr<Command> MakeTableCommand();
 std::unique_ptr<Command> MakeTrainCommand();
+std::unique_ptr<Command> MakeExportCommand();
 std::unique_ptr<Command> MakeAgentCommand();
 std::unique_ptr<Command> MakeVersionCommand();
 std::unique_ptr<Command> MakeHelpCommand();

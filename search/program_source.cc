@@ -91,17 +91,7 @@ Argument<LoadedProgram> FromLayer(const ProgramRequest& request) {
   const Argument<hw::Config> config = ResolveHardware(request.hw, 0);
   if (!config.value.ok()) return {config.value.status(), config.exit_code};
   if (Status status = CheckBuildable(*config.value); !status.ok()) return {status, kExitFailure};
-  if (request.isa != "extended") {
-    const Argument<LoadedProgram> stock =
-        Lowered(request, *layers.value, *config.value, hw::Isa::kStock);
-    if (stock.value.ok() || request.isa == "stock" || stock.exit_code == kExitUsage) return stock;
-    Argument<LoadedProgram> extended =
-        Lowered(request, *layers.value, *config.value, hw::Isa::kExtended);
-    if (!extended.value.ok()) return extended;
-    extended.value->note = "not on the stock instruction set: " + stock.value.status().message();
-    return extended;
-  }
-  return Lowered(request, *layers.value, *config.value, hw::Isa::kExtended);
+  return LowerLayers(request, *layers.value, *config.value);
 }
 
 Argument<LoadedProgram> FromHex(const ProgramRequest& request, const std::string& text) {
@@ -160,6 +150,20 @@ Argument<std::vector<hw::Layer>> ResolveLayers(const std::string& text) {
   std::string why;
   if (hw::ParseLayers(text, &layers, &why)) return {layers, kExitOk};
   return {Status::Error("--layer: %s", why.c_str()), kExitUsage};
+}
+
+Argument<LoadedProgram> LowerLayers(const ProgramRequest& request,
+                                    const std::vector<hw::Layer>& layers,
+                                    const hw::Config& config) {
+  if (request.isa != "extended") {
+    const Argument<LoadedProgram> stock = Lowered(request, layers, config, hw::Isa::kStock);
+    if (stock.value.ok() || request.isa == "stock" || stock.exit_code == kExitUsage) return stock;
+    Argument<LoadedProgram> extended = Lowered(request, layers, config, hw::Isa::kExtended);
+    if (!extended.value.ok()) return extended;
+    extended.value->note = "not on the stock instruction set: " + stock.value.status().message();
+    return extended;
+  }
+  return Lowered(request, layers, config, hw::Isa::kExtended);
 }
 
 Argument<LoadedProgram> LoadProgram(const ProgramRequest& request) {

@@ -33,5 +33,9 @@ struct LoadedProgram {
 Argument<std::vector<hw::Layer>> ResolveLayers(const std::string& text);
 
 Argument<LoadedProgram> LoadProgram(const ProgramRequest& request);
+// The program of these layers, on the instruction set and with the tiling and shift asked for.
+// REQUIRES: valid configuration.
+Argument<LoadedProgram> LowerLayers(const ProgramRequest& request,
+                                    const std::vector<hw::Layer>& layers, const hw::Config& config);
 
 }  // namespace rhnas::search

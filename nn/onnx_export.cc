@@ -1,0 +1,224 @@
+// See onnx_export.h. ONNX has channels before rows (N C H W), engine/ after them.
+#include "nn/onnx_export.h"
+
+#include <cmath>
+
+#include "engine/check.h"
+#include "nn/onnx_layers.h"
+
+namespace rhnas::nn {
+
+using engine::Activation;
+using engine::Format;
+
+namespace {
+
+constexpr char kImage[] =
+    "image: float [N, channels, height, width], (byte / 255 - mean) / stddev with the mean and "
+    "stddev of the metadata";
+
+// --- float ---
+
+// Writes `to` = activation(from).
+void Activate(const Node& node, const std::string& from, const std::string& to,
+              OnnxWriter* writer) {
+  const std::string name = node.name + "/activation";
+  switch (node.activation) {
+    case Activation::kNone:
+      break;
+    case Activation::kRelu:
+      writer->Node("Relu", name, {from}, to);
+      break;
+    case Activation::kRelu6:
+      writer->Node("Clip", name, {from, writer->Scalar("clip/0", 0), writer->Scalar("clip/6", 6)},
+                   to);
+      break;
+    case Activation::kHSwish: {  // HardSwish is an operator of its own from opset 14 on
+      const std::string gate = node.name + "/gate";
+      writer->Node("HardSigmoid", gate, {from}, gate,
+                   OnnxAttributes().Float("alpha", 1.0f / 6).Float("beta", 0.5f));
+      writer->Node("Mul", name, {from, gate}, to);
+      break;
+    }
+  }
+}
+
+// --- int8 ---
+
+class IntExporter {
+ public:
+  IntExporter(const IntGraph& graph, const std::vector<const Node*>& nodes)
+      : graph_(graph), layers_(nodes, graph.output), writer_(layers_.writer()) {}
+
+  engine::Result<std::string> Export(const OnnxInfo& info) {
+    zero_ = writer_.Constant(Int8Tensor("zero", {}, {0}));
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) Add(static_cast<int>(i));
+    return layers_.Finish(graph_.name, info,
+                          std::string(kImage) + "; int8 weights and maps, scales powers of two");
+  }
+
+ private:
+  const IntNode& NodeAt(int index) const { return graph_.nodes[static_cast<size_t>(index)]; }
+
+  std::string Scale(int exponent) {
+    return writer_.Scalar(Format("scale/%d", exponent), std::ldexp(1.0f, exponent));
+  }
+
+  std::string Dequantized(const ExportTensor& tensor, int exponent) {
+    const std::string value = tensor.name + "/float";
+    writer_.Node("DequantizeLinear", value, {writer_.Constant(tensor), Scale(exponent), zero_},
+                 value);
+    return value;
+  }
+
+  // What is added to sums in units of 2^exponent so that rounding to the nearest does what a shift
+  // right towards minus infinity does: see onnx_export.h.
+  static float RoundingTerm(int32_t bias, int shift, int exponent) {
+    double units = bias;
+    if (shift > 0) units += 0.5 - std::ldexp(1.0, shift - 1);
+    return static_cast<float>(std::ldexp(units, exponent));
+  }
+
+  // `to` = the value on the node's own grid, clipped.
+  void Requantize(const IntNode& node, const std::string& from, const std::string& to) {
+    const std::string& name = node.node.name;
+    std::string value = from;
+    if (node.low == 0 && node.high == 127) {  // QuantizeLinear stops at 127 itself
+      value = name + "/relu";
+      writer_.Node("Relu", value, {from}, value);
+    } else if (!Fits(node)) {
+      value = name + "/clip";
+      writer_.Node("Clip", value,
+                   {from, Bound(node.low, node.exponent), Bound(node.high, node.exponent)}, value);
+    }
+    const std::string integer = name + "/int8";
+    writer_.Node("QuantizeLinear", integer, {value, Scale(node.exponent), zero_}, integer);
+    writer_.Node("DequantizeLinear", name + "/float", {integer, Scale(node.exponent), zero_}, to);
+  }
+
+  std::string Bound(int value, int exponent) {
+    return writer_.Scalar(Format("clip/%d/%d", value, exponent),
+                          std::ldexp(static_cast<float>(value), exponent));
+  }
+
+  // No value is outside of -127..127, where QuantizeLinear knows -128 as well.
+  bool Fits(const IntNode& node) const {
+    if (node.low > -127 || node.high < 127) return false;
+    const NodeKind kind = node.node.kind;
+    if (kind == NodeKind::kMaxPool || kind == NodeKind::kConcat || kind == NodeKind::kShuffle ||
+        kind == NodeKind::kSubsample) {
+      return true;  // copies
+    }
+    if (kind != NodeKind::kInput) return false;
+    for (const auto& channel : graph_.input_table) {
+      for (int8_t value : channel) {
+        if (value == -127) return false;
+      }
+    }
+    return true;
+  }
+
+  void Add(int index) {
+    const IntNode& node = NodeAt(index);
+    const std::string& name = node.node.name;
+    const std::string sum = name + "/sum";
+    switch (node.node.kind) {
+      case NodeKind::kInput:
+        layers_.InputOf(index);
+        layers_.SetValue(index, name + "/quantized");
+        return Requantize(node, name, layers_.ValueOf(index));
+      case NodeKind::kConv:
+      case NodeKind::kDense: {
+        const int unit = node.exponent - node.shift;
+        const int input = NodeAt(node.node.inputs[0]).exponent;
+        std::vector<float> bias;
+        for (int32_t value : node.bias) bias.push_back(RoundingTerm(value, node.shift, unit));
+        const ExportTensor terms = FloatTensor(name + "/bias", {node.node.k}, bias);
+        layers_.Operator(index, Dequantized(FilterOf(node), unit - input), writer_.Constant(terms),
+                         sum);
+        break;
+      }
+      case NodeKind::kAvgPool:
+      case NodeKind::kGlobalAvgPool:
+        Average(index, sum);
+        break;
+      default:
+        layers_.Operator(index, "", "", sum);
+    }
+    Requantize(node, sum, layers_.ValueOf(index));
+    layers_.DeclareShape(index);
+  }
+
+  // (m x sum of taps) >> t: AveragePool would divide, which is not exact.
+  void Average(int index, const std::string& to) {
+    const IntNode& node = NodeAt(index);
+    const std::string& name = node.node.name;
+    const int unit = node.exponent - node.shift;
+    const float term = RoundingTerm(0, node.shift, unit);
+    if (node.node.kind == NodeKind::kGlobalAvgPool) {
+      const std::string axes = writer_.Constant(Int64Tensor("axes/map", {2, 3}));
+      const std::string factor = writer_.Scalar(
+          name + "/factor", std::ldexp(static_cast<float>(node.multiplier), -node.shift));
+      const std::string total = name + "/total", scaled = name + "/scaled";
+      writer_.Node("ReduceSum", name, {layers_.MapInput(index, 0), axes}, total);
+      writer_.Node("Mul", scaled, {total, factor}, scaled);
+      writer_.Node("Add", to, {scaled, writer_.Scalar(name + "/rounding", term)}, to);
+      return;
+    }
+    const size_t c = static_cast<size_t>(node.node.c);
+    const size_t taps = static_cast<size_t>(node.node.r) * static_cast<size_t>(node.node.s);
+    const ExportTensor filter =
+        Int8Tensor(name + "/filter", {node.node.c, 1, node.node.r, node.node.s},
+                   std::vector<int8_t>(c * taps, static_cast<int8_t>(node.multiplier)));
+    const ExportTensor bias =
+        FloatTensor(name + "/bias", {node.node.c}, std::vector<float>(c, term));
+    writer_.Node(
+        "Conv", name,
+        {layers_.MapInput(index, 0), Dequantized(filter, -node.shift), writer_.Constant(bias)}, to,
+        OnnxLayers::Window(node.node).Int("group", node.node.c));
+  }
+
+  const IntGraph& graph_;
+  OnnxLayers layers_;
+  OnnxWriter& writer_;
+  std::string zero_;
+};
+
+}  // namespace
+
+engine::Result<std::string> ToOnnx(const Graph& graph, const OnnxInfo& info) {
+  std::vector<const Node*> nodes;
+  for (const Node& node : graph.nodes) nodes.push_back(&node);
+  OnnxLayers layers(nodes, graph.output);
+  OnnxWriter& writer = layers.writer();
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const Node& node = *nodes[i];
+    const int index = static_cast<int>(i);
+    if (node.kind == NodeKind::kInput) {
+      layers.InputOf(index);
+      continue;
+    }
+    std::string filter, bias;
+    if (node.kind == NodeKind::kConv || node.kind == NodeKind::kDense) {
+      RHNAS_CHECK(!node.filter.empty(), "%s has no weights", node.name.c_str());
+      filter = writer.Constant(FilterOf(node));
+      bias = writer.Constant(
+          FloatTensor(node.name + "/bias", {static_cast<int64_t>(node.bias.size())}, node.bias));
+    }
+    const bool plain = node.activation == Activation::kNone;
+    const std::string value = layers.ValueOf(index);
+    const std::string linear = plain ? value : node.name + "/linear";
+    layers.Operator(index, filter, bias, linear);
+    if (!plain) Activate(node, linear, value, &writer);
+    layers.DeclareShape(index);
+  }
+  return layers.Finish(graph.name, info, kImage);
+}
+
+engine::Result<std::string> ToOnnx(const IntGraph& graph, const OnnxInfo& info) {
+  std::vector<const Node*> nodes;
+  for (const IntNode& node : graph.nodes) nodes.push_back(&node.node);
+  return IntExporter(graph, nodes).Export(info);
+}
+
+}  // namespace rhnas::nn
