@@ -35,10 +35,23 @@ std::unique_ptr<Command> MakeTableCommand();
 std::unique_ptr<Command> MakeTrainCommand();
 std::unique_ptr<Command> MakeExportCommand();
 std::unique_ptr<Command> MakeAgentCommand();
+std::unique_ptr<Command> MakeDoctorCommand();
 std::unique_ptr<Command> MakeVersionCommand();
 std::unique_ptr<Command> MakeHelpCommand();
 // All of them, in the order of the help.
 std::vector<std::unique_ptr<Command>> AllCommands();
+
+// The flags that every command has.
+struct CommonFlags {
+  bool json = false, help = false;
+};
+// A command's own flags and the common ones.
+void DeclareFlags(Command* command, FlagSet* flags, CommonFlags* common);
+
+// "gcc 12.2.0", for the commands that tell about the program.
+const char* CompilerName();
+// What the exit codes mean, as the help tells it.
+const char* ExitCodesText();
 
 // The help page of a command; of the program.
 std::string CommandHelp(Command* command);

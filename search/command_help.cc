@@ -85,16 +85,6 @@ class HelpCommand : public Command {
   std::vector<std::string> topics_;
 };
 
-const char* CompilerName() {
-#if defined(__clang__)
-  return "clang " __clang_version__;
-#elif defined(__GNUC__)
-  return "gcc " __VERSION__;
-#else
-  return "unknown";
-#endif
-}
-
 class VersionCommand : public Command {
  public:
   const char* name() const override { return "version"; }
@@ -137,6 +127,16 @@ class VersionCommand : public Command {
 };
 
 }  // namespace
+
+const char* CompilerName() {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#elif defined(__GNUC__)
+  return "gcc " __VERSION__;
+#else
+  return "unknown";
+#endif
+}
 
 std::unique_ptr<Command> MakeHelpCommand() { return std::make_unique<HelpCommand>(); }
 std::unique_ptr<Command> MakeVersionCommand() { return std::make_unique<VersionCommand>(); }

@@ -36,15 +36,19 @@ std::vector<std::string> CommandNames() {
   return names;
 }
 
-void DeclareCommon(Command* command, FlagSet* flags, bool* json, bool* help) {
+}  // namespace
+
+void DeclareFlags(Command* command, FlagSet* flags, CommonFlags* common) {
   command->Declare(flags);
   flags->Group("Everywhere");
-  flags->Switch("json", json, "write one JSON document to standard output, the rest to the error")
+  flags
+      ->Switch("json", &common->json,
+               "write one JSON document to standard output, the rest to the error")
       .NotStored();
-  flags->Switch("help", help, "this page").NotStored();
+  flags->Switch("help", &common->help, "this page").NotStored();
 }
 
-}  // namespace
+const char* ExitCodesText() { return kExitCodes; }
 
 std::vector<std::unique_ptr<Command>> AllCommands() {
   std::vector<std::unique_ptr<Command>> commands;
@@ -58,6 +62,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeTrainCommand());
   commands.push_back(MakeExportCommand());
   commands.push_back(MakeAgentCommand());
+  commands.push_back(MakeDoctorCommand());
   commands.push_back(MakeVersionCommand());
   commands.push_back(MakeHelpCommand());
   return commands;
@@ -81,8 +86,8 @@ std::string ProgramHelp() {
 
 std::string CommandHelp(Command* command) {
   FlagSet flags;
-  bool json = false, help = false;
-  DeclareCommon(command, &flags, &json, &help);
+  CommonFlags common;
+  DeclareFlags(command, &flags, &common);
   std::string text =
       Format("rhnas %s: %s\n\nUsage: rhnas %s%s%s\n\n", command->name(), command->summary(),
              command->name(), command->usage()[0] == '\0' ? "" : " ", command->usage());
@@ -117,8 +122,8 @@ int RunProgram(const std::vector<std::string>& words) {
     if (word == "-h") word = "--help";
   }
   FlagSet flags;
-  bool json = false, help = false;
-  DeclareCommon(command.get(), &flags, &json, &help);
+  CommonFlags common;
+  DeclareFlags(command.get(), &flags, &common);
   // Help wins over a mistake elsewhere on the line: it is what the user needs then.
   if (Contains(rest, "--help") && !wants_json) {
     console.Print(CommandHelp(FindCommand(name).get()));
@@ -132,8 +137,8 @@ int RunProgram(const std::vector<std::string>& words) {
   if (Status status = engine::InitTargetFromEnvironment(); !status.ok()) {
     return console.Finish(console.Fail(kExitUsage, status.message()));
   }
-  Console output(command->name(), json);
-  if (help) {
+  Console output(command->name(), common.json);
+  if (common.help) {
     std::unique_ptr<Command> page = MakeHelpCommand();
     FlagSet page_flags;
     page->Declare(&page_flags);
