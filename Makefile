@@ -149,9 +149,15 @@ check-format: ## fail if a file is not formatted
 	@clang-format --dry-run -Werror $$(git ls-files '*.cc' '*.h' '*.inl')
 
 PREFIX ?= /usr/local
-install: all ## install program, library and headers under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: all ## install program, library, headers, manual page and completions under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(SHARE)/man/man1 \
+	  $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
 	install -m 755 $(BUILD)/rhnas $(DESTDIR)$(PREFIX)/bin/
+	$(BUILD)/rhnas help --man >$(SHARE)/man/man1/rhnas.1
+	$(BUILD)/rhnas help --completion bash >$(SHARE)/bash-completion/completions/rhnas
+	$(BUILD)/rhnas help --completion zsh >$(SHARE)/zsh/site-functions/_rhnas
+	$(BUILD)/rhnas help --completion fish >$(SHARE)/fish/vendor_completions.d/rhnas.fish
 	install -m 644 $(BUILD)/librhnas.a $(DESTDIR)$(PREFIX)/lib/
 	for file in $$(ls $(ROOMS:%=%/*.h) engine/simd/*.h engine/simd/*.inl | grep -v _internal.h); do \
 	  install -d $(DESTDIR)$(PREFIX)/include/rhnas/$$(dirname $$file) && \

@@ -4,6 +4,7 @@
 #include "engine/cpu.h"
 #include "hw/json.h"
 #include "search/command.h"
+#include "search/manual.h"
 #include "search/suggest.h"
 #include "search/version.h"
 
@@ -41,17 +42,26 @@ class HelpCommand : public Command {
  public:
   const char* name() const override { return "help"; }
   const char* summary() const override { return "this page, or the page of a command"; }
-  const char* usage() const override { return "[COMMAND]"; }
-  const char* notes() const override { return ""; }
-  const char* examples() const override {
-    return "  rhnas help\n"
-           "  rhnas help search";
+  const char* usage() const override { return "[COMMAND | --man | --completion SHELL]"; }
+  const char* notes() const override {
+    return "make install puts the manual page and the completions where shells look for them.";
   }
-  void Declare(FlagSet* flags) override { flags->Positional("COMMAND", &topics_); }
+  const char* examples() const override {
+    return "  rhnas help search\n"
+           "  rhnas help --man | man -l -\n"
+           "  source <(rhnas help --completion bash)";
+  }
+  void Declare(FlagSet* flags) override {
+    flags->Positional("COMMAND", &topics_);
+    flags->Switch("man", &man_, "the manual page, in the man macros").NotStored();
+    flags->Choice("completion", &shell_, CompletionShells(), "the completion script of a shell")
+        .NotStored();
+  }
 
   int Run(FlagSet* /*flags*/, const std::vector<std::string>& /*words*/,
           Console* console) override {
     if (topics_.size() > 1) return console->Fail(kExitUsage, "expected one command at most");
+    if (man_ || !shell_.empty()) return Generate(console);
     std::vector<std::unique_ptr<Command>> commands = AllCommands();
     std::vector<std::string> names;
     for (const std::unique_ptr<Command>& command : commands) names.push_back(command->name());
@@ -82,7 +92,24 @@ class HelpCommand : public Command {
   }
 
  private:
+  int Generate(Console* console) const {
+    if ((man_ && !shell_.empty()) || !topics_.empty()) {
+      return console->Fail(kExitUsage, "expected one of COMMAND, --man and --completion SHELL");
+    }
+    const std::string text = man_ ? ManualPage() : Completion(shell_);
+    if (!console->json()) {
+      console->Print(text);
+      return kExitOk;
+    }
+    hw::JsonWriter json;
+    json.BeginObject().Key(man_ ? "man" : shell_).String(text).EndObject();
+    console->Print(json.text() + "\n");
+    return kExitOk;
+  }
+
   std::vector<std::string> topics_;
+  std::string shell_;
+  bool man_ = false;
 };
 
 class VersionCommand : public Command {

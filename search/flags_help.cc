@@ -1,5 +1,6 @@
 // The help text of a flag table (search/flags.h).
 #include "search/flags.h"
+#include "search/manual.h"
 #include "search/suggest.h"
 
 namespace rhnas::search {
@@ -40,6 +41,13 @@ std::string Facts(const Flag& flag) {
 
 }  // namespace
 
+std::string FullHelp(const Flag& flag) {
+  std::string text = flag.help;
+  if (!flag.choices.empty()) text += "; " + JoinWords(flag.choices);
+  const std::string facts = Facts(flag);
+  return facts.empty() ? text : text + " (" + facts + ")";
+}
+
 std::string FlagSet::Help() const {
   constexpr size_t kColumn = 30;
   std::string text, group;
@@ -54,18 +62,13 @@ std::string FlagSet::Help() const {
     if (flag.kind != Flag::Kind::kSwitch) left += " " + flag.placeholder;
     if (flag.kind == Flag::Kind::kList) left += "...";
 
-    std::string right = flag.help;
-    if (!flag.choices.empty()) right += "; " + JoinWords(flag.choices);
-    const std::string facts = Facts(flag);
-    if (!facts.empty()) right += " (" + facts + ")";
-
     text += left;
     if (left.size() + 2 > kColumn) {
       text += "\n" + std::string(kColumn, ' ');
     } else {
       text += std::string(kColumn - left.size(), ' ');
     }
-    Wrap(right, kColumn, kColumn, &text);
+    Wrap(FullHelp(flag), kColumn, kColumn, &text);
     text += "\n";
   }
   return text;
