@@ -53,6 +53,10 @@ struct Augmentation {
   int pad_crop = 0;   // zero padding around before a random crop of the original size
   bool flip = false;  // left-right, probability one half
   int cutout = 0;     // side of a square set to the mean; 0: none
+  // Mixup (Zhang et al., ICLR 2018): the share of each image in its batch is drawn from
+  // Beta(mixup, mixup), the rest is the image at the mirrored place of the batch; 0: none, at
+  // most 1.
+  float mixup = 0;
 };
 
 // What suits a data set of this name with images of this height: random crops after padding by an
@@ -63,6 +67,10 @@ struct Batch {
   engine::Shape shape;            // [N,H,W,C]
   const float* images = nullptr;  // normalised; valid until the next call of Next
   const int32_t* labels = nullptr;
+  // Mixup: image i is `mix` of one with labels[i] and 1 - mix of one with mixed_labels[i]; null: no
+  // mixup.
+  const int32_t* mixed_labels = nullptr;
+  float mix = 1;
 };
 
 class Loader {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "engine/check.h"
+#include "engine/math.h"
 #include "engine/random.h"
 #include "nn/data.h"
 
@@ -20,13 +21,43 @@ namespace {
 
 using engine::Rng;
 
-// Streams under the seed: the order of an epoch, the augmentation of an image.
-enum Stream : uint64_t { kOrder = 1, kAugment = 2 };
+// Streams under the seed: the order of an epoch, the augmentation of an image, the mix of a batch.
+enum Stream : uint64_t { kOrder = 1, kAugment = 2, kMix = 3 };
 
 struct Buffers {
   std::vector<float> images;
-  std::vector<int32_t> labels;
+  std::vector<int32_t> labels, mixed_labels;
+  float mix = 1;
 };
+
+// Beta(a, a) for 0 < a <= 1, by Johnk's rejection (Devroye, "Non-uniform random variate
+// generation", 1986, section IX.3.5), in logarithms: u^(1/a) may be too small for a float.
+float DrawBeta(float a, Rng rng) {
+  for (;;) {
+    const auto log_open = [&rng] {  // of a uniform number that is not 0
+      return engine::Log((static_cast<float>(rng.NextU32() >> 8) + 0.5f) * 0x1p-24f);
+    };
+    const float x = log_open() / a, y = log_open() / a;
+    if (engine::Exp(x) + engine::Exp(y) > 1) continue;
+    const float smaller = engine::Exp(-(x < y ? y - x : x - y));
+    return x < y ? smaller / (1 + smaller) : 1 / (1 + smaller);
+  }
+}
+
+// Each image with the one at the mirrored place of the batch.
+void Mix(int64_t count, int64_t floats, Buffers* out) {
+  const float mix = out->mix, rest = 1 - mix;
+  for (int64_t i = 0; i < count / 2; ++i) {
+    float* a = out->images.data() + i * floats;
+    float* b = out->images.data() + (count - 1 - i) * floats;
+    for (int64_t j = 0; j < floats; ++j) {
+      const float first = a[j], second = b[j];
+      a[j] = mix * first + rest * second;
+      b[j] = mix * second + rest * first;
+    }
+  }
+  out->mixed_labels.assign(out->labels.rbegin(), out->labels.rend());
+}
 
 }  // namespace
 
@@ -72,6 +103,7 @@ Loader::Impl::Impl(const DataSet& d, const std::vector<float>& m, const std::vec
               options.indices.size(), options.batch);
   const Augmentation& a = options.augmentation;
   RHNAS_CHECK(a.pad_crop >= 0 && a.cutout >= 0, "padding %d, cutout %d", a.pad_crop, a.cutout);
+  RHNAS_CHECK(a.mixup >= 0 && a.mixup <= 1, "mixup of %g", double{a.mixup});
   for (int index : options.indices) {
     RHNAS_CHECK(index >= 0 && index < data.size(), "image %d of %d", index, data.size());
   }
@@ -139,6 +171,11 @@ void Loader::Impl::Fill(int64_t position, Buffers* out) {
     FillImage(augment.Split(static_cast<uint64_t>(place)),
               out->images.data() + static_cast<size_t>(i) * floats);
   }
+  if (options.augmentation.mixup > 0) {
+    out->mix =
+        DrawBeta(options.augmentation.mixup, rng.Split(kMix).Split(static_cast<uint64_t>(begin)));
+    Mix(count, static_cast<int64_t>(floats), out);
+  }
 }
 
 void Loader::Impl::Work() {
@@ -201,6 +238,10 @@ Batch Loader::Next() {
                               impl.data.width(), impl.data.channels());
   batch.images = filled.images.data();
   batch.labels = filled.labels.data();
+  if (impl.options.augmentation.mixup > 0) {
+    batch.mixed_labels = filled.mixed_labels.data();
+    batch.mix = filled.mix;
+  }
   return batch;
 }
 

@@ -37,7 +37,13 @@ StepStats WeightStep(Supernet& net, const Genotype& path, const Batch& batch,
   tape.Reset();
   const Var images = tape.Alias(batch.shape, batch.images);
   const Var logits = net.Forward(tape, images, path, true);
-  const Var loss = engine::CrossEntropy(tape, logits, batch.labels, options.label_smoothing);
+  Var loss = engine::CrossEntropy(tape, logits, batch.labels, options.label_smoothing);
+  if (batch.mixed_labels != nullptr) {
+    const Var other =
+        engine::CrossEntropy(tape, logits, batch.mixed_labels, options.label_smoothing);
+    loss = engine::Add(tape, engine::Scale(tape, loss, batch.mix),
+                       engine::Scale(tape, other, 1 - batch.mix));
+  }
   StepStats stats;
   stats.loss = double{*tape.value(loss)};
   stats.accuracy = static_cast<double>(CountCorrect(tape, logits, batch.labels)) /

@@ -94,7 +94,11 @@ Status SaveTrained(const std::string& path, const nn::Network& network, nn::Supe
   for (const nn::NamedBuffer& entry : net.statistics(choice)) {
     archive.PutBuffer(kPrefix + entry.name, *entry.buffer);
   }
-  return archive.Save(path);
+  const Status saved = archive.Save(path);
+  // The archive keeps the file that stood there; nobody looks for weights of an earlier epoch.
+  std::error_code ignored;
+  if (saved.ok()) fs::remove(fs::path(path + ".prev"), ignored);
+  return saved;
 }
 
 Result<TrainedNetwork> LoadTrained(const std::string& folder_or_file) {

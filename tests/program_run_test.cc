@@ -250,7 +250,9 @@ TEST_F(SlowCli, TrainResumesToTheSameBits) {
   ASSERT_EQ(whole.code, 0) << whole.err;
   EXPECT_EQ(Keys(ParseOrFail(whole.out)),
             (std::vector<std::string>{"network", "dataset", "macs", "params", "accuracy", "loss",
-                                      "epochs", "seconds", "seed"}));
+                                      "last_accuracy", "validation_accuracy", "best_epoch",
+                                      "train_images", "validation_images", "test_images", "epochs",
+                                      "seconds", "seed"}));
   const pid_t pid = Start(With(words, {"--out", "stopped"}));
   ASSERT_TRUE(WaitForLines(pid, dir_ + "/stopped/log.csv", 2)) << ReadAll(dir_ + "/.stderr");
   kill(pid, SIGINT);
@@ -261,6 +263,10 @@ TEST_F(SlowCli, TrainResumesToTheSameBits) {
   EXPECT_EQ(WithoutSeconds(resumed.out, false), WithoutSeconds(whole.out, false));
   EXPECT_EQ(WithoutSeconds(ReadAll(dir_ + "/stopped/log.csv"), true),
             WithoutSeconds(ReadAll(dir_ + "/whole/log.csv"), true));
+  for (const char* file : {"/best.weights", "/last.weights"}) {
+    EXPECT_GT(ReadAll(dir_ + "/whole" + file).size(), 100000u) << file;
+    EXPECT_EQ(ReadAll(dir_ + "/stopped" + file), ReadAll(dir_ + "/whole" + file)) << file;
+  }
   EXPECT_EQ(Run({"search", "--resume", "stopped"}).code, 1) << "a run of another command";
 }
 

@@ -134,6 +134,8 @@ TEST_F(Trained, WrongFilesAreTold) {
   // A damaged file: the one before is read, and that is said; without one it is an error.
   ASSERT_TRUE(Save(dir_ + "/twice", network, other).ok());
   ASSERT_TRUE(Save(dir_ + "/twice", network, other).ok());
+  EXPECT_FALSE(fs::exists(dir_ + "/twice.prev")) << "weights of an earlier epoch";
+  fs::copy_file(dir_ + "/twice", dir_ + "/twice.prev");
   std::string bytes = *engine::ReadFile(dir_ + "/twice");
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] + 1);
   ASSERT_TRUE(engine::WriteFileAtomically(dir_ + "/twice", bytes).ok());
