@@ -114,6 +114,10 @@ enum class AgentKind {
   kBlackBox,  // a rival that searches points of a one-step problem
   kRelaxed,   // a rival that follows a gradient through relaxed choices of a one-step problem
 };
+// Whether an agent of this kind has a model whose own proposal may be one that cannot be built.
+inline bool Proposes(AgentKind kind) {
+  return kind == AgentKind::kLearning || kind == AgentKind::kRelaxed;
+}
 struct AgentInfo {
   const char* name;
   const char* summary;  // one line

@@ -11,7 +11,7 @@ namespace rhnas::rl {
 inline constexpr int kMostRedraws = 1024;
 
 // Calls draw(), which fills `action`, until the environment admits it; false: the last of
-// kMostRedraws draws is still forbidden (the agent proposes it all the same, and pays).
+// kMostRedraws draws is still forbidden (an agent that proposes it all the same pays).
 template <class Draw>
 bool DrawAdmissible(const Environment& environment, const int* action, Draw draw) {
   for (int i = 0; i < kMostRedraws; ++i) {

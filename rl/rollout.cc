@@ -51,9 +51,17 @@ void Player::Gather(Actor& actor, int64_t max_steps, int episodes, Rollout* roll
     }
     environment_.Observe(observation.data());
     bool masked = false;
-    DrawAdmissible(environment_, action.data(), [&] {
+    const bool drawn = DrawAdmissible(environment_, action.data(), [&] {
       masked = actor.Draw(environment_, observation.data(), &rng_, action.data(), mask.data());
     });
+    if (!drawn && !masked) {
+      // The policy has moved to where nothing is allowed: what uniform draws find leads it back.
+      DrawAdmissible(environment_, action.data(), [&] {
+        for (size_t head = 0; head < action.size(); ++head) {
+          action[head] = static_cast<int>(rng_.Below(static_cast<uint32_t>(layout.sizes[head])));
+        }
+      });
+    }
     const StepResult result = environment_.Act(action.data(), rng_);
     RHNAS_CHECK(std::isfinite(result.reward),
                 "the environment gave the reward %g; rewards must be finite", result.reward);

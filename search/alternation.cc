@@ -1,11 +1,11 @@
 #include "search/alternation.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "engine/check.h"
 #include "hw/valid_set.h"
+#include "rl/double_math.h"
 #include "search/hardware_environment.h"
 
 namespace rhnas::search {
@@ -69,12 +69,12 @@ rl::StepResult DesignView::Act(const int* action, engine::Rng& /*rng*/) {
   }
   const Objective objective = joint_.goal().objective;
   step.reward =
-      std::max(-std::log(ObjectiveValue(objective, cost) / ObjectiveValue(objective, reference_)),
+      std::max(-rl::Log(ObjectiveValue(objective, cost) / ObjectiveValue(objective, reference_)),
                HardwareEnvironment::kWorstValid);
-  metrics_[0] = std::log(static_cast<double>(cost.latency_cycles) /
-                         static_cast<double>(reference_.latency_cycles));
-  metrics_[1] = std::log(cost.energy_pj / reference_.energy_pj);
-  metrics_[2] = std::log(cost.area_um2 / reference_.area_um2);
+  metrics_[0] = rl::Log(static_cast<double>(cost.latency_cycles) /
+                        static_cast<double>(reference_.latency_cycles));
+  metrics_[1] = rl::Log(cost.energy_pj / reference_.energy_pj);
+  metrics_[2] = rl::Log(cost.area_um2 / reference_.area_um2);
   return step;
 }
 
@@ -123,7 +123,7 @@ bool Alternation::SearchesDesigns() const {
 bool Alternation::LogObjective(const int* network, double* log_objective) const {
   DesignCost cost;
   if (!joint_.TableCost(network, current_point_, &cost)) return false;
-  *log_objective = std::log(ObjectiveValue(joint_.goal().objective, cost));
+  *log_objective = rl::Log(ObjectiveValue(joint_.goal().objective, cost));
   return true;
 }
 
@@ -137,7 +137,7 @@ std::vector<int> Alternation::NextNetwork() {
   if (!joint_.meets() && joint_.TableCost(current_network_.data(), current_point_, &cost)) {
     best = ObjectiveValue(joint_.goal().objective, cost);
   }
-  return networks_.Propose(std::log(std::min(best, promised_)), *this, rng_);
+  return networks_.Propose(rl::Log(std::min(best, promised_)), *this, rng_);
 }
 
 // What an evaluation told of the network; what that promises on the current design.
@@ -247,6 +247,15 @@ void Alternation::Step(int64_t max_evaluations) {
     if (!networks_.exhausted()) NetworkTurn();
   }
   Claim();
+}
+
+bool Alternation::Proposal(std::vector<int>* network, int64_t* point) {
+  if (!SearchesDesigns()) return false;
+  const std::vector<int> action = agent_->Proposal(view_);
+  if (action.empty()) return false;
+  *network = current_network_;
+  *point = joint_.PointOf(action.data());
+  return true;
 }
 
 void Alternation::Save(engine::ArchiveWriter& archive, const std::string& prefix) const {

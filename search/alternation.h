@@ -75,6 +75,7 @@ class Alternation : public JointMethod, private DesignView::Evaluator, private N
                                                            JointEnvironment& joint,
                                                            engine::ThreadPool& pool);
   void Step(int64_t max_evaluations) override;
+  bool Proposal(std::vector<int>* network, int64_t* point) override;
   void Save(engine::ArchiveWriter& archive, const std::string& prefix) const override;
   void Load(engine::ArchiveReader& archive, const std::string& prefix) override;
 

@@ -1,6 +1,9 @@
 // rhnas agent: an agent that is trained on random networks of a space and proposes hardware for
 // networks it has never seen.
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 
 #include "engine/archive.h"
 #include "hw/json.h"
@@ -22,16 +25,6 @@ using engine::Result;
 using engine::Status;
 
 namespace {
-
-class AgentSink : public ProgressSink {
- public:
-  AgentSink() : printer_(StandardErrorProgress()) {}
-  void Report(const Progress& progress) override { printer_.Report(progress); }
-  void Finish() { printer_.Finish(); }
-
- private:
-  ProgressPrinter printer_;
-};
 
 // The quantiles that a test tells.
 constexpr double kWithin = 0.05;
@@ -141,7 +134,7 @@ class AgentCommand : public Command {
   }
 
   // Null: *code says how it ended.
-  std::shared_ptr<const SpaceCosts> Price(engine::ThreadPool& pool, AgentSink& sink,
+  std::shared_ptr<const SpaceCosts> Price(engine::ThreadPool& pool, CommandSink& sink,
                                           const std::atomic<bool>& stop, Console* console,
                                           int* code) {
     const Result<std::shared_ptr<const SpaceCosts>> costs =
@@ -156,6 +149,23 @@ class AgentCommand : public Command {
       *code = 128 + StopSignal();
     }
     return *costs;
+  }
+
+  // Minutes of training must not end with a file that cannot be written, nor with another one lost.
+  Status CheckOut() const {
+    if (const Status out = engine::CheckOutput(out_); resume_ || !out.ok()) return out;
+    std::FILE* file = std::fopen(out_.c_str(), "rb");
+    if (file != nullptr) {
+      std::fclose(file);
+      return Status::Error("%s: exists: give --out another name, or --resume to go on with it",
+                           out_.c_str());
+    }
+    if (errno != ENOENT) {
+      return Status::Error("%s: cannot be written: %s", out_.c_str(), std::strerror(errno));
+    }
+    const Status tried = engine::WriteFileAtomically(out_, "");
+    std::remove(out_.c_str());
+    return tried;
   }
 
   int Train(const FlagSet& flags, Console* console) {
@@ -187,7 +197,7 @@ class AgentCommand : public Command {
       return console->Fail(kExitUsage, "--space " + head_.networks +
                                            " holds a single network: there is nothing to train on");
     }
-    if (const Status out = engine::CheckOutput(out_); !out.ok()) return console->Fail(out);
+    if (const Status out = CheckOut(); !out.ok()) return console->Fail(out);
     engine::ThreadPool pool(threads_);
     std::unique_ptr<Proposer> agent = std::make_unique<Proposer>(head_, *space_, pool);
     if (resume_) {
@@ -196,7 +206,7 @@ class AgentCommand : public Command {
       agent = std::move(*loaded);
     }
     const std::atomic<bool>& stop = InstallStopSignals();
-    AgentSink sink;
+    CommandSink sink;
     int code = kExitOk;
     const std::shared_ptr<const SpaceCosts> costs = Price(pool, sink, stop, console, &code);
     if (costs == nullptr) return code;
@@ -213,7 +223,7 @@ class AgentCommand : public Command {
   }
 
   int Test(Proposer& agent, engine::ThreadPool& pool, Console* console) {
-    AgentSink sink;
+    CommandSink sink;
     int code = kExitOk;
     const std::shared_ptr<const SpaceCosts> costs =
         Price(pool, sink, InstallStopSignals(), console, &code);

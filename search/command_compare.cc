@@ -28,6 +28,7 @@ constexpr int kMaxBudget = 100000000;
 // Of the points that can be built: the budget that the comparison is published with.
 constexpr double kBudgetShare = 0.02;
 constexpr int64_t kJointBudget = 500;
+constexpr int kMostJointBudget = 100000;
 
 class CompareCommand : public Command {
  public:
@@ -169,6 +170,7 @@ class CompareCommand : public Command {
     if (problem_.empty()) {
       return fail(kExitUsage, "--problem is needed: " + ProblemsText());
     }
+    if (const std::string wrong = NegativeText(); !wrong.empty()) return fail(kExitUsage, wrong);
     if (problem_.compare(0, sizeof kHardware - 1, kHardware) != 0) {
       const std::vector<std::string> names = JointProblemNames();
       if (std::find(names.begin(), names.end(), problem_) == names.end()) {
@@ -180,7 +182,15 @@ class CompareCommand : public Command {
       }
       return MakeJoint(*flags, pool, fail);
     }
+    for (const char* flag : {"accuracy-min", "data", "hw-agent"}) {
+      if (!flags->given(flag)) continue;
+      return fail(kExitUsage, Format("--%s is for joint problems (%s), not for %s", flag,
+                                     JoinWords(JointProblemNames()).c_str(), problem_.c_str()));
+    }
     hardware_.network = problem_.substr(sizeof kHardware - 1);
+    if (hardware_.network.empty()) {
+      return fail(kExitUsage, "--problem hw: lacks its network, as in hw:fbnet-c@imagenet");
+    }
     if (hardware_.hw_space.empty()) hardware_.hw_space = HardwareOptions().hw_space;
     hardware_.area_max = std::max(area_max_, 0.0);
     const Argument<std::shared_ptr<HardwareProblem>> made = MakeHardwareProblem(hardware_, pool);
@@ -207,6 +217,20 @@ class CompareCommand : public Command {
       return fail(kExitUsage,
                   Format("--%s is for hw:NETWORK problems, not for %s", flag, problem_.c_str()));
     }
+    const std::vector<std::string> agents = rl::AgentNames();
+    if (!joint_agent_.empty() &&
+        std::find(agents.begin(), agents.end(), joint_agent_) == agents.end()) {
+      const std::string nearest = Nearest(joint_agent_, agents);
+      return fail(kExitUsage,
+                  Format("--hw-agent: unknown agent \"%s\"%s; expected %s", joint_agent_.c_str(),
+                         nearest.empty() ? "" : (", did you mean \"" + nearest + "\"?").c_str(),
+                         JoinWords(agents).c_str()));
+    }
+    if (budget_ > kMostJointBudget) {
+      return fail(kExitUsage, Format("--budget %d: a run of %s remembers every pair that it asked; "
+                                     "at most %d",
+                                     budget_, problem_.c_str(), kMostJointBudget));
+    }
     const InvalidHandling invalid = hardware_.invalid;
     if (invalid != InvalidHandling::kMask && invalid != InvalidHandling::kPenalty) {
       return fail(kExitUsage, Format("--invalid %s is for hw:NETWORK problems; %s takes mask or "
@@ -217,12 +241,34 @@ class CompareCommand : public Command {
     if (!made.ok()) return fail(kExitFailure, made.status().message());
     const std::shared_ptr<const JointProblem> problem = std::move(*made);
     if (!problem->Optimum(problem->goal())) {
-      return fail(kExitFailure, Format("--accuracy-min %.6g is infeasible: the most accurate "
-                                       "network of %s has %.6g: lower it to at most that",
-                                       problem->goal().accuracy_min, problem_.c_str(),
-                                       problem->reference().accuracy));
+      // The networks that accurate run on no design under the cap: the nearest is below the floor.
+      JointGoal open = problem->goal();
+      open.accuracy_min = 0;
+      const std::vector<JointPair> front = problem->ParetoFront(open);
+      return fail(kExitFailure,
+                  front.empty()
+                      ? Format("--area-max %.4g is infeasible: no network of %s runs on a design "
+                               "that small: raise --area-max",
+                               open.area_max, problem_.c_str())
+                      : Format("--accuracy-min %.4g is infeasible with --area-max %.4g: the most "
+                               "accurate network that runs there is %s with %.4f: lower "
+                               "--accuracy-min to at most that, or raise --area-max",
+                               problem->goal().accuracy_min, open.area_max,
+                               problem->NetworkText(front.back().network.data()).c_str(),
+                               std::floor(front.back().accuracy * 1e4 + 1e-9) / 1e4));
     }
     return MakeJointComparison(problem, joint_agent_, invalid == InvalidHandling::kMask);
+  }
+
+  // -1 stands for the problem's own; anything else below 0 is nothing. Empty: right.
+  std::string NegativeText() const {
+    for (const auto& [flag, value] :
+         {std::make_pair("area-max", area_max_), std::make_pair("accuracy-min", accuracy_min_)}) {
+      if (value >= 0 || value == -1) continue;
+      return Format("--%s: expected a number of at least 0, or -1 for the problem's own, found %g",
+                    flag, value);
+    }
+    return "";
   }
 
   JointProblemOptions JointOptions() const {
@@ -242,6 +288,9 @@ class CompareCommand : public Command {
       return console->Fail(kExitUsage, "--gains is for joint problems (" +
                                            JoinWords(JointProblemNames()) + "), not for " +
                                            problem_);
+    }
+    if (const std::string wrong = NegativeText(); !wrong.empty()) {
+      return console->Fail(kExitUsage, wrong);
     }
     for (const char* flag : {"area-max", "objective", "resume", "out", "budget", "methods"}) {
       if (!flags.given(flag)) continue;

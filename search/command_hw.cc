@@ -24,6 +24,7 @@ namespace {
 constexpr int64_t kActsPerEvaluation = 50;
 constexpr uint64_t kDraws = 4;  // stream of the seed, as in rhnas compare
 constexpr double kSaveSeconds = 2;
+constexpr int64_t kQuicklyEvaluated = 20000;  // points
 
 class HwCommand : public Command {
  public:
@@ -178,7 +179,12 @@ class HwCommand : public Command {
       console->Note("rhnas hw: stopped; with --out DIR a run can be resumed");
       return 128 + StopSignal();
     }
-    if (exact_) {
+    const bool latency_met =
+        options_.latency_max <= 0 ||
+        (environment.has_best() &&
+         static_cast<double>(environment.best_cost().latency_cycles) <= options_.latency_max);
+    // Whether a limit that was not met can be met at all is worth a second.
+    if (exact_ || (!latency_met && problem.space->points() <= kQuicklyEvaluated)) {
       const Status built = AddLandscape(&problem, pool, &sink, stop);
       sink.Finish();
       if (!built.ok()) return console->Fail(built);
@@ -186,6 +192,7 @@ class HwCommand : public Command {
         return folder.path().empty() ? 128 + StopSignal() : console->Stopped(folder.path());
       }
     }
+    if (!latency_met) return LatencyNotMet(problem, environment, console);
     return Report(problem, environment, folder, console);
   }
 
@@ -200,6 +207,30 @@ class HwCommand : public Command {
     return archive.Save(folder.File(RunFolder::kCheckpoint));
   }
 
+  // With a landscape the limit can be met (AddLandscape).
+  int LatencyNotMet(const HardwareProblem& problem, const HardwareEnvironment& environment,
+                    Console* console) const {
+    std::string text = Format(
+        "none of the %lld accelerators that %s proposed meets --latency-max "
+        "%.0f",
+        static_cast<long long>(environment.evaluations()), agent_.name.c_str(),
+        options_.latency_max);
+    if (environment.has_best()) {
+      text += Format("; the best of them, %s, takes %lld cycles",
+                     environment.best()->ShortName().c_str(),
+                     static_cast<long long>(environment.best_cost().latency_cycles));
+    }
+    if (problem.landscape != nullptr) {
+      const int64_t best = problem.landscape->Best(options_.objective, options_.latency_max);
+      text += Format("; %s would, with %lld: raise --evaluations",
+                     problem.space->AtPoint(best)->ShortName().c_str(),
+                     static_cast<long long>(problem.landscape->cost(best).latency_cycles));
+    } else {
+      text += ": raise --latency-max, --area-max, --bus or --evaluations";
+    }
+    return console->Fail(kExitFailure, text);
+  }
+
   int Report(const HardwareProblem& problem, const HardwareEnvironment& environment,
              const RunFolder& folder, Console* console) const {
     if (!environment.has_best()) {
@@ -211,8 +242,6 @@ class HwCommand : public Command {
                  problem.LimitsText().c_str()));
     }
     const DesignCost& found = environment.best_cost();
-    const bool latency_met = options_.latency_max <= 0 ||
-                             static_cast<double>(found.latency_cycles) <= options_.latency_max;
     double optimum = 0, regret = 0;
     std::string optimum_name;
     if (problem.landscape != nullptr) {
@@ -232,7 +261,7 @@ class HwCommand : public Command {
     json.Key("agent").String(agent_.name);
     AddCost(found, &json);
     json.Key("objective").String(ObjectiveName(options_.objective));
-    json.Key("limits").BeginObject().Key("latency_met").Bool(latency_met).EndObject();
+    json.Key("limits").BeginObject().Key("latency_met").Bool(true).EndObject();
     json.Key("default").BeginObject();
     AddCost(environment.reference_cost(), &json);
     json.EndObject();
@@ -258,10 +287,6 @@ class HwCommand : public Command {
                      environment.best()->ShortName().c_str(), agent_.name.c_str(),
                      ObjectiveName(options_.objective), problem.LimitsText().c_str());
       text += ComparedCostText(found, environment.reference_cost());
-      if (!latency_met) {
-        text += Format("limit        latency %s of %.6g cycles: NOT MET\n",
-                       Grouped(found.latency_cycles).c_str(), options_.latency_max);
-      }
       text += ProposalsText(environment.proposals(), *problem.accelerator);
       text += Format("evaluations  %s of %d\n", Grouped(environment.evaluations()).c_str(),
                      evaluations_);

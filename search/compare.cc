@@ -52,13 +52,18 @@ Result<std::vector<CompareMethod>> ChooseMethods(const CompareProblem& problem,
       const size_t end = std::min(list.find(',', begin), list.size());
       const std::string name = list.substr(begin, end - begin);
       begin = end + 1;
+      if (name == "all") {
+        return Status::Error("--methods: \"all\" has every method and stands alone, found \"%s\"",
+                             list.c_str());
+      }
       const auto named = [&name](const CompareMethod& method) { return method.name == name; };
       const auto found = std::find_if(known.begin(), known.end(), named);
       if (found == known.end()) {
         const std::string nearest = Nearest(name, NamesOf(known));
-        return Status::Error("--methods: unknown method \"%s\"%s; %s has all, %s", name.c_str(),
+        return Status::Error("--methods: unknown method \"%s\"%s; expected all, or some of %s",
+                             name.c_str(),
                              nearest.empty() ? "" : (", did you mean \"" + nearest + "\"?").c_str(),
-                             problem.name().c_str(), JoinWords(NamesOf(known)).c_str());
+                             JoinWords(NamesOf(known)).c_str());
       }
       if (std::any_of(chosen.begin(), chosen.end(), named)) {
         return Status::Error("--methods: \"%s\" comes twice", name.c_str());

@@ -98,9 +98,7 @@ class HardwareComparison final : public CompareProblem {
   std::vector<CompareMethod> methods() const override {
     std::vector<CompareMethod> methods;
     for (const rl::AgentInfo& agent : rl::Agents()) {
-      const bool proposes =
-          agent.kind == rl::AgentKind::kLearning || agent.kind == rl::AgentKind::kRelaxed;
-      methods.push_back({agent.name, agent.summary, agent.minimum, proposes});
+      methods.push_back({agent.name, agent.summary, agent.minimum, rl::Proposes(agent.kind)});
     }
     return methods;
   }

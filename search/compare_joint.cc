@@ -1,8 +1,10 @@
 // nb201:DATASET and tiny: network and accelerator together, every pair known.
+#include <algorithm>
 #include <cmath>
 
 #include "engine/hash.h"
 #include "hw/valid_set.h"
+#include "rl/double_math.h"
 #include "search/compare_problems.h"
 #include "search/joint_methods.h"
 #include "search/report_json.h"
@@ -29,11 +31,11 @@ class JointComparison final : public CompareProblem {
     const std::vector<JointPair> pairs = p.ParetoFront(p.goal());
     start_pair_ = StartPair(pairs);
     start_ = Objective(start_pair_.cost);
-    most_loss_ = std::log(start_);
+    most_loss_ = rl::Log(start_);
     std::vector<FrontPoint> front;
     engine::Fnv1a hash;
     for (const JointPair& pair : pairs) {
-      front.push_back({pair.accuracy, std::log(Objective(pair.cost))});
+      front.push_back({pair.accuracy, rl::Log(Objective(pair.cost))});
       hash.Add(&front.back(), sizeof(FrontPoint));
     }
     exact_volume_ = Hypervolume(front, p.goal().accuracy_min, most_loss_);
@@ -59,8 +61,8 @@ class JointComparison final : public CompareProblem {
   const std::string& name() const override { return problem_->name(); }
   std::vector<CompareMethod> methods() const override {
     std::vector<CompareMethod> methods;
-    for (const JointMethodInfo& info : JointMethods()) {
-      methods.push_back({info.name, info.summary, info.minimum, false});
+    for (const JointMethodInfo& info : JointMethods(agent_)) {
+      methods.push_back({info.name, info.summary, info.minimum, info.proposes});
     }
     return methods;
   }
@@ -116,11 +118,14 @@ class JointComparison final : public CompareProblem {
     engine::Result<std::unique_ptr<JointMethod>> made =
         MakeJointMethod(OptionsOf(method, seed, budget), environment, alone);
     if (!made.ok()) return made.status();
-    for (int idle = 0; environment.evaluations() < budget && idle < kIdleSteps;) {
+    // There is no more to ask than there are pairs.
+    const int64_t most = std::min(budget, Pairs());
+    for (int idle = 0; environment.evaluations() < most && idle < kIdleSteps;) {
       if (stop) return false;
       const int64_t before = environment.evaluations();
-      (*made)->Step(budget - before);
+      (*made)->Step(most - before);
       idle = environment.evaluations() > before ? 0 : idle + 1;
+      if (method.proposes) CountProposal(**made, run);
     }
     Record(environment, run);
     return true;
@@ -149,6 +154,30 @@ class JointComparison final : public CompareProblem {
     return most > 0 ? worst : optimum_;
   }
 
+  // All that can be asked: under masks of the designs that can be built, but for the default.
+  int64_t Pairs() const {
+    int64_t pairs = masks_ ? problem_->valid().size() + 1 : problem_->space()->points() + 1;
+    for (const int size : problem_->network_sizes()) pairs *= size;
+    return pairs;
+  }
+
+  void CountProposal(JointMethod& method, CompareRun* run) const {
+    std::vector<int> network;
+    int64_t point = 0;
+    if (!method.Proposal(&network, &point)) return;
+    ++run->proposals;
+    run->final_broken = 0;
+    const hw::DesignPtr design = problem_->space()->AtPoint(point);
+    for (const hw::BrokenRule& rule : design->CheckAll(problem_->limits())) {
+      run->final_broken |= uint64_t{1} << rule.rule;
+    }
+    DesignCost cost;
+    if (run->final_broken == 0 && !problem_->Cost(network.data(), point, &cost)) {
+      run->final_broken = kCannotRun;
+    }
+    run->proposals_broken += run->final_broken != 0 ? 1 : 0;
+  }
+
   double Objective(const DesignCost& cost) const {
     return ObjectiveValue(problem_->goal().objective, cost);
   }
@@ -164,7 +193,7 @@ class JointComparison final : public CompareProblem {
       ++run->valid;
       const double accuracy = problem_->Accuracy(network.data()), objective = Objective(cost);
       if (accuracy < goal.accuracy_min) continue;
-      found.push_back({accuracy, std::log(objective)});
+      found.push_back({accuracy, rl::Log(objective)});
       if (objective >= run->curve.back().objective) continue;
       run->curve.push_back({run->evaluations, objective, accuracy, run->valid});
     }

@@ -50,6 +50,7 @@ std::vector<MethodSummary> Summarise(const Comparison& c) {
       valid += run.valid;
       s.proposals += run.proposals;
       s.proposals_broken += run.proposals_broken;
+      s.proposed += run.proposals > 0 ? 1 : 0;
       s.final_broken += run.final_broken != 0 ? 1 : 0;
       for (size_t rule = 0; rule < 64; ++rule) by_rule[rule] += run.final_broken >> rule & 1;
       volume.push_back(run.hypervolume);
@@ -111,7 +112,7 @@ std::string ComparisonTable(const Comparison& c, const std::vector<MethodSummary
         (std::isfinite(s.evaluations_to_1pct) ? Format("%.0f", s.evaluations_to_1pct) : "-") +
         Format(" (%d/%d)", s.reached_1pct, c.seeds);
     const std::string broken =
-        s.method->proposes ? Format("%d/%d", s.final_broken, c.seeds) : std::string("-");
+        s.proposed > 0 ? Format("%d/%d", s.final_broken, s.proposed) : std::string("-");
     text += Format("%-*s %8s %17s %19s %14s %7s %s%13s %8.3f\n", w, s.method->name.c_str(),
                    PercentText(s.regret_median).c_str(), quartiles.c_str(), interval.c_str(),
                    near.c_str(), PercentText(s.share_valid).c_str(),
@@ -122,7 +123,7 @@ std::string ComparisonTable(const Comparison& c, const std::vector<MethodSummary
       "best: paired bootstrap\nof the difference of medians; evals to 1%: median (seeds that got "
       "there); valid: share of distinct designs asked;\nnot buildable: seeds whose model's own "
       "last "
-      "proposal breaks a rule or cannot run; seconds: of a run\n";
+      "proposal breaks a rule or cannot run (-: never proposed); seconds: of a run\n";
   for (const MethodSummary& s : summaries) {
     if (s.final_broken == 0) continue;
     text +=
@@ -154,6 +155,7 @@ std::string ComparisonJson(const Comparison& c, const std::vector<MethodSummary>
     if (c.problem->joint()) json.Key("hypervolume").Double(s.hypervolume);
     if (s.method->proposes) {
       json.Key("proposals").Int(s.proposals).Key("proposals_invalid").Int(s.proposals_broken);
+      json.Key("proposing_seeds").Int(s.proposed);
       json.Key("final_invalid").Int(s.final_broken);
       json.Key("final_invalid_by_rule").String(s.final_broken_by);
     }

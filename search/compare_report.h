@@ -20,7 +20,8 @@ struct MethodSummary {
   int reached_1pct = 0, reached_optimum = 0;  // seeds
   double share_valid = 0;                     // of all evaluations of all seeds
   int64_t proposals = 0, proposals_broken = 0;
-  int final_broken = 0;         // seeds whose last proposal cannot be built or run
+  int proposed = 0;             // seeds after which the model proposed something
+  int final_broken = 0;         // of them, those whose last proposal cannot be built or run
   std::string final_broken_by;  // "R1 3, R5 3"
   double hypervolume = 0;       // median
   double seconds = 0;           // mean of a run

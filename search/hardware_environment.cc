@@ -1,11 +1,11 @@
 #include "search/hardware_environment.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "engine/check.h"
 #include "engine/hash.h"
+#include "rl/double_math.h"
 
 namespace rhnas::search {
 
@@ -30,6 +30,8 @@ uint64_t HashOf(const std::vector<hw::Layer>& layers) {
   return hash.value();
 }
 
+constexpr double kLog2E = 1.4426950408889634;
+
 // What the agent sees of a network: shares of the work by kind, and its size on log scales around
 // those of networks for small images, so that every entry is of order one.
 std::array<float, 8> Summary(const std::vector<hw::Layer>& layers) {
@@ -53,7 +55,7 @@ std::array<float, 8> Summary(const std::vector<hw::Layer>& layers) {
   }
   const double all = std::max(total, 1.0);
   auto scaled = [](double value, double center) {
-    return static_cast<float>((std::log2(std::max(value, 1.0)) - center) / 4);
+    return static_cast<float>((kLog2E * rl::Log(std::max(value, 1.0)) - center) / 4);
   };
   return {1.0f,
           static_cast<float>(pointwise / all),
@@ -192,10 +194,10 @@ bool HardwareEnvironment::MetricGoal(double* weight, double* limit) const {
   weight[2] = 0;
   limit[0] = limit[1] = limit[2] = std::numeric_limits<double>::infinity();
   if (setup_.latency_max > 0) {
-    limit[0] = std::log(setup_.latency_max / static_cast<double>(reference_cost_.latency_cycles));
+    limit[0] = rl::Log(setup_.latency_max / static_cast<double>(reference_cost_.latency_cycles));
   }
   if (setup_.limits.area_max_um2) {
-    limit[2] = std::log(*setup_.limits.area_max_um2 / reference_cost_.area_um2);
+    limit[2] = rl::Log(*setup_.limits.area_max_um2 / reference_cost_.area_um2);
   }
   return true;
 }
@@ -203,18 +205,21 @@ bool HardwareEnvironment::MetricGoal(double* weight, double* limit) const {
 double HardwareEnvironment::Reward(const DesignCost& cost) const {
   const double ratio =
       ObjectiveValue(setup_.objective, cost) / ObjectiveValue(setup_.objective, reference_cost_);
-  double reward = -std::log(ratio);
+  double reward = -rl::Log(ratio);
   const double latency = static_cast<double>(cost.latency_cycles);
   // The limit comes first: a design that misses it must not win by its objective, hence the factor.
   if (setup_.latency_max > 0 && latency > setup_.latency_max) {
-    reward = std::min(reward, 0.0) - 4 * std::log(latency / setup_.latency_max);
+    reward = std::min(reward, 0.0) - 4 * rl::Log(latency / setup_.latency_max);
   }
   return std::max(reward, kWorstValid);
 }
 
 void HardwareEnvironment::Consider(const hw::DesignPtr& design, const DesignCost& cost,
                                    double reward) {
-  if (best_valid_ && reward <= best_reward_) return;
+  // Far beyond a latency limit all rewards are the worst one: the fastest of them is the nearest.
+  const bool nearer = setup_.latency_max > 0 && reward == best_reward_ &&
+                      cost.latency_cycles < best_cost_.latency_cycles;
+  if (best_valid_ && reward <= best_reward_ && !nearer) return;
   best_valid_ = true;
   best_ = design;
   best_cost_ = cost;
@@ -265,11 +270,11 @@ HardwareEnvironment::Known HardwareEnvironment::Ask(const std::vector<int>& inde
   known.reward = kWorstValid - 1;
   if (!cost) return known;
   known.reward = Reward(*cost);
-  known.metrics = {std::log(static_cast<double>(cost->latency_cycles) /
-                            static_cast<double>(reference_cost_.latency_cycles)),
-                   std::log(cost->energy_pj / reference_cost_.energy_pj),
-                   std::log(cost->area_um2 / reference_cost_.area_um2)};
-  if (!best_valid_ || known.reward > best_reward_) {
+  known.metrics = {rl::Log(static_cast<double>(cost->latency_cycles) /
+                           static_cast<double>(reference_cost_.latency_cycles)),
+                   rl::Log(cost->energy_pj / reference_cost_.energy_pj),
+                   rl::Log(cost->area_um2 / reference_cost_.area_um2)};
+  if (!best_valid_ || known.reward >= best_reward_) {
     Consider(design != nullptr ? design : setup_.space->At(index), *cost, known.reward);
   }
   return known;

@@ -165,7 +165,9 @@ Argument<std::shared_ptr<HardwareProblem>> MakeHardwareProblem(const HardwareOpt
   question.costs = problem->costs;
   const Status feasible = CheckFeasible(question, pool);
   if (!feasible.ok()) return {feasible, kExitFailure};
-  problem->valid = std::make_shared<hw::ValidSet>(*problem->space, problem->limits, true);
+  // A user's own table of costs says itself what runs.
+  const bool given = problem->costs.layers != nullptr && problem->costs.layers->head().given;
+  problem->valid = std::make_shared<hw::ValidSet>(*problem->space, problem->limits, !given);
   if (problem->valid->points().empty()) {
     return {Status::Error("no accelerator of %s that can be built under the limits (%s) runs "
                           "networks: raise --area-max or choose another --hw-space",

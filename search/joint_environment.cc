@@ -1,11 +1,11 @@
 #include "search/joint_environment.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "engine/check.h"
 #include "hw/valid_set.h"
+#include "rl/double_math.h"
 
 namespace rhnas::search {
 
@@ -124,7 +124,7 @@ bool JointEnvironment::Admissible(const int* action) const {
 
 double JointEnvironment::Reward(const JointAnswer& answer, int64_t point) const {
   if (answer.meets) {
-    return std::max(-std::log(answer.objective / reference_objective_), kWorstMeeting);
+    return std::max(-rl::Log(answer.objective / reference_objective_), kWorstMeeting);
   }
   if (answer.runs) {
     const double missed =
@@ -152,11 +152,11 @@ rl::StepResult JointEnvironment::Act(const int* action, engine::Rng& /*rng*/) {
   step.valid = answer.runs;
   if (answer.runs) {
     const DesignCost& from = problem_.reference().cost;
-    metrics_[0] = std::log(static_cast<double>(answer.cost.latency_cycles) /
+    metrics_[0] = rl::Log(static_cast<double>(answer.cost.latency_cycles) /
                            static_cast<double>(from.latency_cycles));
-    metrics_[1] = std::log(answer.cost.energy_pj / from.energy_pj);
-    metrics_[2] = std::log(answer.cost.area_um2 / from.area_um2);
-    metrics_[3] = -std::log(std::max(answer.accuracy, 1e-6));
+    metrics_[1] = rl::Log(answer.cost.energy_pj / from.energy_pj);
+    metrics_[2] = rl::Log(answer.cost.area_um2 / from.area_um2);
+    metrics_[3] = -rl::Log(std::max(answer.accuracy, 1e-6));
   }
   return step;
 }
@@ -171,9 +171,9 @@ bool JointEnvironment::MetricGoal(double* weight, double* limit) const {
   weight[2] = weight[3] = 0;
   limit[0] = limit[1] = limit[2] = limit[3] = kNone;
   if (problem_.limits().area_max_um2) {
-    limit[2] = std::log(*problem_.limits().area_max_um2 / problem_.reference().cost.area_um2);
+    limit[2] = rl::Log(*problem_.limits().area_max_um2 / problem_.reference().cost.area_um2);
   }
-  if (goal().accuracy_min > 0) limit[3] = -std::log(goal().accuracy_min);
+  if (goal().accuracy_min > 0) limit[3] = -rl::Log(goal().accuracy_min);
   return true;
 }
 

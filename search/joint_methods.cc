@@ -20,6 +20,14 @@ class JointAgent : public JointMethod {
   JointAgent(std::unique_ptr<rl::Agent> agent, JointEnvironment& joint, uint64_t seed)
       : agent_(std::move(agent)), joint_(joint), rng_(seed, 1) {}
   void Step(int64_t max_evaluations) override { agent_->Round(joint_, max_evaluations, rng_); }
+  bool Proposal(std::vector<int>* network, int64_t* point) override {
+    const std::vector<int> action = agent_->Proposal(joint_);
+    if (action.empty()) return false;
+    const auto decisions = static_cast<int>(joint_.problem().network_sizes().size());
+    network->assign(action.begin(), action.begin() + decisions);
+    *point = joint_.PointOf(action.data() + decisions);
+    return true;
+  }
   void Save(engine::ArchiveWriter& archive, const std::string& prefix) const override {
     archive.Put(prefix + "rng", rng_.state());
     agent_->Save(archive, prefix + "agent/");
@@ -104,9 +112,18 @@ Made MakeForm(const Row& row, const JointMethodOptions& options, JointEnvironmen
 
 }  // namespace
 
-std::vector<JointMethodInfo> JointMethods() {
+std::vector<JointMethodInfo> JointMethods(const std::string& agent) {
+  JointMethodOptions options;
+  options.agent = agent;
   std::vector<JointMethodInfo> infos;
-  for (const Row& row : kRows) infos.push_back(row.info);
+  for (const Row& row : kRows) {
+    infos.push_back(row.info);
+    if (row.form == Form::kNetworks || row.form == Form::kNsga2) continue;
+    const std::string name = AgentOf(options, row.agent).name;
+    for (const rl::AgentInfo& known : rl::Agents()) {
+      infos.back().proposes |= name == known.name && rl::Proposes(known.kind);
+    }
+  }
   return infos;
 }
 

@@ -20,6 +20,9 @@ class JointMethod {
   // Some work, at most max_evaluations (>= 1) more evaluations of its environment. It may use none
   // where it only asked what it knew; Run gives up after many of those in a row.
   virtual void Step(int64_t max_evaluations) = 0;
+  // What the method's own model would build now (rl::Agent::Proposal), whether or not it can be,
+  // and for which network. False: it has no model of accelerators, or proposes nothing yet.
+  virtual bool Proposal(std::vector<int>* /*network*/, int64_t* /*point*/) { return false; }
   // Everything but the environment, which the caller saves, and loads first.
   virtual void Save(engine::ArchiveWriter& archive, const std::string& prefix) const = 0;
   // Errors are in the archive's status.
@@ -44,10 +47,12 @@ engine::Result<std::unique_ptr<JointMethod>> MakeJointMethod(const JointMethodOp
 
 struct JointMethodInfo {
   const char* name;
-  const char* summary;  // one line
-  int64_t minimum;      // evaluations
+  const char* summary;    // one line
+  int64_t minimum;        // evaluations
+  bool proposes = false;  // its model proposes designs that are not checked (JointMethod::Proposal)
 };
-std::vector<JointMethodInfo> JointMethods();
+// agent: as JointMethodOptions::agent.
+std::vector<JointMethodInfo> JointMethods(const std::string& agent = "");
 std::vector<std::string> JointMethodNames();
 
 // Steps until the environment has counted `evaluations`, or the method asks nothing new for

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rl/double_math.h"
 #include "search/joint_state.h"
 #include "search/layers.h"
 
@@ -64,8 +65,8 @@ double JointSearch::Impl::temperature() const {
                                            : static_cast<double>(cursor.step) /
                                                  static_cast<double>(search_steps() - 1);
   return static_cast<double>(options.temperature) *
-         std::pow(static_cast<double>(options.temperature_final / options.temperature),
-                  std::min(share, 1.0));
+         rl::Exp(std::min(share, 1.0) *
+                 rl::Log(static_cast<double>(options.temperature_final / options.temperature)));
 }
 
 std::vector<hw::Layer> JointSearch::Impl::LayersOfNetwork(const nn::Genotype& genotype) const {
@@ -275,7 +276,7 @@ bool JointSearch::Impl::RepairLatency() {
       for (size_t other = 0; other < p.size(); ++other) {
         const double saved = costs.latency_cycles[slot][now] - costs.latency_cycles[slot][other];
         if (saved <= 0) continue;
-        const double price = std::log(std::max(p[now], 1e-12) / std::max(p[other], 1e-12)) / saved;
+        const double price = rl::Log(std::max(p[now], 1e-12) / std::max(p[other], 1e-12)) / saved;
         if (best_candidate < 0 || price < best_price) {
           best_price = price;
           best_slot = slot;

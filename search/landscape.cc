@@ -74,7 +74,7 @@ Result<std::shared_ptr<const Landscape>> Landscape::Build(const Question& q,
       }
       if (place.broken != 0) continue;
       place.at = kNoRun;
-      if (single || design->Model(*q.costs.table)->RunsNetworks(nullptr)) place.at = 0;
+      if (single || q.costs.Model(*design)->RunsNetworks(nullptr)) place.at = 0;
     }
   });
   if (stopped) return std::shared_ptr<const Landscape>();

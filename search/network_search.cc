@@ -5,6 +5,7 @@
 
 #include "engine/check.h"
 #include "engine/math.h"
+#include "rl/double_math.h"
 
 namespace rhnas::search {
 
@@ -64,7 +65,7 @@ double ChoiceTable::LogObjective(Objective objective, const double* probability,
                     (with_energy ? energy_more_[i] / energy : 0);
     }
   }
-  return (with_latency ? std::log(latency) : 0) + (with_energy ? std::log(energy) : 0);
+  return (with_latency ? rl::Log(latency) : 0) + (with_energy ? rl::Log(energy) : 0);
 }
 
 NetworkSearch::NetworkSearch(const std::vector<int>& sizes, Objective objective,

@@ -1,11 +1,11 @@
 #include "search/nsga2.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "hw/valid_set.h"
+#include "rl/double_math.h"
 
 namespace rhnas::search {
 
@@ -93,7 +93,7 @@ void Nsga2::Evaluate(Member* member) {
     member->point = {1, 0, kCannotBuild};
     return;
   }
-  member->point = {1 - answer.accuracy, std::log(answer.objective),
+  member->point = {1 - answer.accuracy, rl::Log(answer.objective),
                    std::max(0.0, joint_.goal().accuracy_min - answer.accuracy)};
 }
 

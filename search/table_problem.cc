@@ -1,6 +1,7 @@
 #include "search/table_problem.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace rhnas::search {
@@ -11,6 +12,8 @@ namespace {
 
 // What Roughly may be off by, with much to spare.
 constexpr double kRoundings = 1e-9;
+// Of bounds in messages, rounded to the side that can be met.
+constexpr double kPlaces = 1e4;
 
 bool SameTerm(const JointCosts::Term& a, const JointCosts::Term& b) {
   return a.unit == b.unit && a.count == b.count;
@@ -91,11 +94,12 @@ Status TableProblem::Init(const std::string& name, const JointProblemOptions& op
   }
   if (points.empty()) {
     return Status::Error(
-        "%s: no design of %s is within %s of the default's area; the smallest that runs networks "
-        "has %s: %s",
-        name_.c_str(), space_name.c_str(), NumberText(goal_.area_max).c_str(),
-        NumberText(costs_->area_um2(smallest) / default_area_um2()).c_str(),
-        designs[static_cast<size_t>(smallest)]->ShortName().c_str());
+        "--area-max %.4g is infeasible for %s: the smallest accelerator of %s that runs networks "
+        "is "
+        "%s with %.4f times the default's area: raise --area-max to at least that",
+        goal_.area_max, name_.c_str(), space_name.c_str(),
+        designs[static_cast<size_t>(smallest)]->ShortName().c_str(),
+        std::ceil(costs_->area_um2(smallest) / default_area_um2() * kPlaces) / kPlaces);
   }
   valid_ = std::make_unique<hw::ValidSet>(space_->sizes(), std::move(points));
 
@@ -105,8 +109,10 @@ Status TableProblem::Init(const std::string& name, const JointProblemOptions& op
   if (goal_.accuracy_min > accuracy_[leader_.front()]) {
     const double best = *std::max_element(accuracy_.begin(), accuracy_.end());
     if (goal_.accuracy_min > best) {
-      return Status::Error("%s: no network has accuracy %s, the best has %s", name_.c_str(),
-                           NumberText(goal_.accuracy_min).c_str(), NumberText(best).c_str());
+      return Status::Error(
+          "--accuracy-min %.6g is infeasible: the most accurate network of %s has %.4f: lower "
+          "--accuracy-min to at most that",
+          goal_.accuracy_min, name_.c_str(), std::floor(best * kPlaces + kRoundings) / kPlaces);
     }
   }
   return Status::Ok();

@@ -147,6 +147,18 @@ TEST_F(Compare, SaysWhatIsWrong) {
   ExpectRefusal(with(resnet, {"--latency-max", "1000"}), 1, "--latency-max 1000 is infeasible",
                 "at least that");
   ExpectRefusal(with(resnet, {"--gains"}), 2, "--gains is for joint problems", "tiny");
+  ExpectRefusal(with("hw:", {}), 2, "lacks its network", "hw:fbnet-c@imagenet");
+  ExpectRefusal(with(resnet, {"--methods", "all,random"}), 2, "\"all\"", "stands alone");
+  // Flags of the other kind of problem, and values that are none.
+  ExpectRefusal(with(resnet, {"--accuracy-min", "0.5"}), 2, "--accuracy-min is for joint", "tiny");
+  ExpectRefusal(with(resnet, {"--hw-agent", "gp"}), 2, "--hw-agent is for joint");
+  ExpectRefusal(with(resnet, {"--data", "x"}), 2, "--data is for joint");
+  ExpectRefusal(with(resnet, {"--area-max", "-0.5"}), 2, "--area-max", "found -0.5");
+  ExpectRefusal(with("tiny", {"--accuracy-min", "-0.5"}), 2, "--accuracy-min", "found -0.5");
+  ExpectRefusal(with("tiny", {"--hw-agent", "dina"}), 2, "did you mean \"dyna\"", "annealing");
+  ExpectRefusal(with("tiny", {"--budget", "100001"}), 2, "--budget 100001", "at most 100000");
+  ExpectRefusal(with("tiny", {"--accuracy-min", "0.99"}), 1, "--accuracy-min 0.99 is infeasible",
+                "to at most that");
   ExpectRefusal(with("tiny", {"--invalid", "resample"}), 2, "--invalid resample",
                 "mask or penalty");
   EXPECT_FALSE(fs::exists(File("x")));
@@ -213,6 +225,30 @@ TEST_F(Compare, RefusesOtherCosts) {
   ExpectRefusal({"compare", "--resume", "run"}, 1, "are not those that its runs saw");
 }
 
+// What the models of joint methods would build by themselves: under masks every choice of rhnas can
+// be built; the relaxed ones are asked, too, and a method that never proposed says so.
+TEST_F(Compare, JointMethodsTellTheirOwnProposals) {
+  const Outcome outcome =
+      Run({"compare", "--problem", "tiny", "--methods", "rhnas,diff-autonba,diff-dance,nsga2",
+           "--budget", "64", "--seeds", "2", "--out", "x", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const hw::Json json = ParseOrFail(outcome.out);
+  const hw::Json* methods = json.Find("methods");
+  EXPECT_EQ(methods->Find("nsga2")->Find("proposals"), nullptr);
+  EXPECT_EQ(NumberAt(*methods->Find("rhnas"), "final_invalid"), 0);
+  for (const char* name : {"rhnas", "diff-autonba", "diff-dance"}) {
+    const hw::Json& method = *methods->Find(name);
+    EXPECT_GT(NumberAt(method, "proposals"), 0) << name;
+    EXPECT_EQ(NumberAt(method, "proposing_seeds"), 2) << name;
+    EXPECT_GE(NumberAt(method, "proposals"), NumberAt(method, "proposals_invalid")) << name;
+  }
+  // Of one network there are 91 pairs: the run ends with them, or earlier.
+  EXPECT_EQ(Run({"compare", "--problem", "tiny", "--methods", "hw-fixed", "--budget", "20000",
+                 "--seeds", "1", "--out", "y"})
+                .code,
+            0);
+}
+
 class HwCommand : public Compare {
  protected:
   static std::vector<std::string> Small(const std::string& agent) {
@@ -270,6 +306,40 @@ TEST_F(HwCommand, SaysWhatIsWrong) {
   ExpectRefusal({"hw", "--network", "resnet20", "--agent", "gp", "--evaluations", "1"}, 2,
                 "below the", "gp needs at least");
   ExpectRefusal({"hw", "--network", "resnet20", "--area-max", "0.01"}, 1, "is infeasible");
+}
+
+// A limit that no design meets, and one that this search did not: the nearest, and no result.
+TEST_F(HwCommand, LatencyLimitNotMet) {
+  const std::vector<std::string> words = With(Small("random"), {"--json", "--latency-max"});
+  const Outcome exact = Run(With(Small("random"), {"--objective", "latency", "--exact", "--json"}));
+  ASSERT_EQ(exact.code, 0) << exact.err;
+  const double least = NumberAt(ParseOrFail(exact.out), "optimum");
+  const Outcome never = Run(With(words, {std::to_string(static_cast<int64_t>(least) - 1)}));
+  EXPECT_EQ(never.code, 1);
+  EXPECT_NE(never.err.find("is infeasible: the fastest accelerator"), std::string::npos)
+      << never.err;
+  EXPECT_NE(never.err.find(std::to_string(static_cast<int64_t>(least)) + " cycles"),
+            std::string::npos)
+      << never.err;
+  const Outcome missed = Run(With(
+      words, {std::to_string(static_cast<int64_t>(least)), "--out", "r", "--evaluations", "1"}));
+  EXPECT_EQ(missed.code, 1);
+  EXPECT_NE(missed.err.find("raise --evaluations"), std::string::npos) << missed.err;
+  EXPECT_NE(missed.out.find("\"exit_code\": 1"), std::string::npos) << missed.out;
+  EXPECT_FALSE(fs::exists(File("r/result.json")));
+}
+
+class AgentCommand : public Compare {};
+
+// Training must not begin where it cannot be saved, nor cost a file that is there.
+TEST_F(AgentCommand, ChecksItsOutputFirst) {
+  std::ofstream(File("notes.txt")) << "mine";
+  const std::vector<std::string> train = {"agent",     "train",   "--space",  "tiny", "--hw-space",
+                                          "vta-small", "--steps", "10000000", "--out"};
+  ExpectRefusal(With(train, {"notes.txt"}), 1, "notes.txt: exists", "another name");
+  EXPECT_EQ(ReadAll(File("notes.txt")), "mine");
+  ExpectRefusal(With(train, {"missing/a.agent"}), 1, "cannot write", "missing/a.agent");
+  ExpectRefusal(With(train, {"notes.txt/a.agent"}), 1, "notes.txt/a.agent");
 }
 
 }  // namespace

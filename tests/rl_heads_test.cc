@@ -5,10 +5,12 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "rl/agent.h"
 #include "rl/policy.h"
 #include "rl/resample.h"
+#include "rl/rollout.h"
 #include "tests/rl_problems.h"
 
 namespace rhnas::rl {
@@ -409,6 +411,46 @@ TEST(Heads, AllHandlingsReachTheirShareValid) {
 }
 
 // With a budget reinforce keeps what it proposed: a resumed agent must go on to the same bits.
+// A policy that has moved to where nothing is allowed is led back by uniform draws.
+TEST(Heads, ResamplingLeavesACollapsedPolicy) {
+  class Sevens : public Environment {
+   public:
+    const std::vector<int>& action_sizes() const override { return sizes_; }
+    void Reset(engine::Rng& /*rng*/) override {}
+    bool Admissible(const int* action) const override { return action[0] == 7; }
+    StepResult Act(const int* action, engine::Rng& /*rng*/) override {
+      StepResult step;
+      step.terminal = true;
+      step.valid = action[0] == 7;
+      return step;
+    }
+
+   private:
+    std::vector<int> sizes_ = {8, 8};
+  };
+  Sevens environment;
+  engine::ThreadPool pool(1);
+  engine::Tape tape(pool);
+  engine::Rng rng(3);
+  Policy policy(environment, PolicyOptions(), rng);
+  for (engine::Parameter* parameter : policy.parameters()) {
+    std::fill_n(parameter->value.data(), parameter->value.size(), 0.0f);
+  }
+  engine::Parameter* bias = policy.parameters().back();
+  ASSERT_EQ(bias->value.size(), 16);
+  bias->value.data()[0] = bias->value.data()[8] = 60;  // (0, 0), always
+  Actor actor(policy, tape);
+  Rollout rollout;
+  Player(environment, rng).Gather(actor, 20, 20, &rollout);
+  ASSERT_EQ(rollout.rows, 20);
+  std::set<int> seconds;
+  for (int row = 0; row < rollout.rows; ++row) {
+    EXPECT_EQ(rollout.actions[static_cast<size_t>(2 * row)], 7) << "row " << row;
+    seconds.insert(rollout.actions[static_cast<size_t>(2 * row + 1)]);
+  }
+  EXPECT_GT(seconds.size(), 3u);
+}
+
 TEST(Heads, ResumesWithABudgetToTheSameBits) {
   engine::ThreadPool pool(1);
   AgentOptions options;
