@@ -66,18 +66,18 @@ class IntExporter {
 
   std::string Dequantized(const ExportTensor& tensor, int exponent) {
     const std::string value = tensor.name + "/float";
-    writer_.Node("DequantizeLinear", value, {writer_.Constant(tensor), Scale(exponent), zero_},
-                 value);
+    writer_.Node("DequantizeLinear", value, {writer_.Constant(tensor), Scale(exponent)}, value);
     return value;
   }
 
-  // What is added to sums in units of 2^exponent so that rounding to the nearest does what a shift
-  // right towards minus infinity does: see onnx_export.h.
-  static float RoundingTerm(int32_t bias, int shift, int exponent) {
-    double units = bias;
-    if (shift > 0) units += 0.5 - std::ldexp(1.0, shift - 1);
-    return static_cast<float>(std::ldexp(units, exponent));
+  // `to` = from + `units`, in units of 2^exponent. What rounds to the nearest then does what a
+  // shift right does that rounds towards minus infinity: see onnx_export.h.
+  void Rounded(const IntNode& node, const std::string& from, double units, const std::string& to) {
+    const float term = static_cast<float>(std::ldexp(units, node.exponent - node.shift));
+    writer_.Node("Add", to, {from, writer_.Scalar(node.node.name + "/half", term)}, to);
   }
+  // 0 where nothing is rounded.
+  static double HalfStep(int shift) { return shift > 0 ? std::ldexp(0.5, shift) : 0; }
 
   // `to` = the value on the node's own grid, clipped.
   void Requantize(const IntNode& node, const std::string& from, const std::string& to) {
@@ -131,11 +131,15 @@ class IntExporter {
       case NodeKind::kDense: {
         const int unit = node.exponent - node.shift;
         const int input = NodeAt(node.node.inputs[0]).exponent;
-        std::vector<float> bias;
-        for (int32_t value : node.bias) bias.push_back(RoundingTerm(value, node.shift, unit));
-        const ExportTensor terms = FloatTensor(name + "/bias", {node.node.k}, bias);
-        layers_.Operator(index, Dequantized(FilterOf(node), unit - input), writer_.Constant(terms),
-                         sum);
+        // Half a step is in the bias of the integers, not in what is rounded to the nearest.
+        const auto half = static_cast<int32_t>(HalfStep(node.shift));
+        std::vector<int32_t> bias = node.bias;
+        for (int32_t& value : bias) value -= half;
+        const std::string linear = node.shift > 0 ? name + "/linear" : sum;
+        layers_.Operator(index, Dequantized(FilterOf(node), unit - input),
+                         Dequantized(Int32Tensor(name + "/bias", {node.node.k}, bias), unit),
+                         linear);
+        if (node.shift > 0) Rounded(node, linear, 0.5, sum);
         break;
       }
       case NodeKind::kAvgPool:
@@ -153,29 +157,24 @@ class IntExporter {
   void Average(int index, const std::string& to) {
     const IntNode& node = NodeAt(index);
     const std::string& name = node.node.name;
-    const int unit = node.exponent - node.shift;
-    const float term = RoundingTerm(0, node.shift, unit);
+    const std::string total = name + "/total", scaled = name + "/scaled";
+    const std::string value = layers_.MapInput(index, 0);
     if (node.node.kind == NodeKind::kGlobalAvgPool) {
       const std::string axes = writer_.Constant(Int64Tensor("axes/map", {2, 3}));
       const std::string factor = writer_.Scalar(
           name + "/factor", std::ldexp(static_cast<float>(node.multiplier), -node.shift));
-      const std::string total = name + "/total", scaled = name + "/scaled";
-      writer_.Node("ReduceSum", name, {layers_.MapInput(index, 0), axes}, total);
+      writer_.Node("ReduceSum", name, {value, axes}, total);
       writer_.Node("Mul", scaled, {total, factor}, scaled);
-      writer_.Node("Add", to, {scaled, writer_.Scalar(name + "/rounding", term)}, to);
-      return;
+    } else {
+      const int64_t taps = int64_t{node.node.r} * node.node.s;
+      const std::vector<int8_t> weights(static_cast<size_t>(node.node.c * taps),
+                                        static_cast<int8_t>(node.multiplier));
+      const ExportTensor filter =
+          Int8Tensor(name + "/filter", {node.node.c, 1, node.node.r, node.node.s}, weights);
+      writer_.Node("Conv", name, {value, Dequantized(filter, -node.shift)}, scaled,
+                   OnnxLayers::Window(node.node).Int("group", node.node.c));
     }
-    const size_t c = static_cast<size_t>(node.node.c);
-    const size_t taps = static_cast<size_t>(node.node.r) * static_cast<size_t>(node.node.s);
-    const ExportTensor filter =
-        Int8Tensor(name + "/filter", {node.node.c, 1, node.node.r, node.node.s},
-                   std::vector<int8_t>(c * taps, static_cast<int8_t>(node.multiplier)));
-    const ExportTensor bias =
-        FloatTensor(name + "/bias", {node.node.c}, std::vector<float>(c, term));
-    writer_.Node(
-        "Conv", name,
-        {layers_.MapInput(index, 0), Dequantized(filter, -node.shift), writer_.Constant(bias)}, to,
-        OnnxLayers::Window(node.node).Int("group", node.node.c));
+    Rounded(node, scaled, (node.shift > 0 ? 0.5 : 0) - HalfStep(node.shift), to);
   }
 
   const IntGraph& graph_;

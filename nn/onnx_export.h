@@ -4,8 +4,9 @@
 //
 // The int8 model computes what the accelerator does, bit for bit, in a runtime that multiplies and
 // adds in float32 with every sum below 2^24 units: all scales are powers of two, so such sums are
-// exact. VTA's shift rounds halves up, QuantizeLinear to even: half a unit of the sum more in the
-// bias, which is a float, lifts each tie above the middle and nothing else across it.
+// exact. VTA's shift rounds halves up, QuantizeLinear to even: half a unit of the sum, added behind
+// each layer, lifts ties above the middle and nothing else across it. (In the bias it would be
+// lost: ONNX Runtime makes int32 of a float bias.)
 #pragma once
 
 #include <string>
