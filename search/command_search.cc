@@ -78,7 +78,8 @@ class SearchCommand : public Command {
            "--energy-table\n"
            "(energy_table.csv), which a resumed run works with. Ctrl-C saves; --resume DIR goes on "
            "to the same\n"
-           "bits (only --threads, --data and --layer-table may change). A second Ctrl-C ends at "
+           "bits (only --threads, --data, --layer-table and --tensorboard may change). A second "
+           "Ctrl-C ends at "
            "once.\n\n"
            "result.json: network, accelerator, hw, hw_name, valid, macs, params, latency_cycles,\n"
            "energy_pj, edp_pj_cycles, area_um2, dram_bytes, accuracy (test images), objective,\n"
@@ -96,6 +97,7 @@ class SearchCommand : public Command {
 
   void Declare(FlagSet* flags) override {
     DeclareSearchFlags(&options_, flags);
+    DeclareTensorBoardFlag(&tensorboard_, flags);
     flags->Text("out", "DIR", &out_, "run folder: a new or an empty one").NotStored();
     flags->Text("resume", "DIR", &resume_, "go on with the run in this folder").NotStored();
   }
@@ -290,6 +292,9 @@ class SearchCommand : public Command {
   int Go(JointSearch* search, const RunFolder& folder, double seconds, Console* console) {
     Result<RunLog> log = RunLog::Open(folder.File(RunFolder::kLog), kLogHeader);
     if (!log.ok()) return console->Fail(log.status());
+    if (tensorboard_) {
+      if (Status status = log->MirrorToTensorBoard(); !status.ok()) return console->Fail(status);
+    }
     console->Note("run folder   " + folder.path());
     if (!search->note().empty()) console->Note("rhnas search: " + search->note());
     SearchSink sink(&*log, seconds);
@@ -326,6 +331,7 @@ class SearchCommand : public Command {
 
   SearchOptions options_;
   std::string out_, resume_;
+  bool tensorboard_ = false;
 };
 
 }  // namespace

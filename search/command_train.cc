@@ -135,6 +135,7 @@ class TrainCommand : public Command {
         ->Int("threads", &o_.threads, 0, 1024,
               "threads, without effect on the result; 0: all of the machine")
         .MayChange();
+    DeclareTensorBoardFlag(&tensorboard_, flags);
     flags->Text("out", "DIR", &out_, "run folder: a new or an empty one").NotStored();
     flags->Text("resume", "DIR", &resume_, "go on with the run in this folder").NotStored();
   }
@@ -249,6 +250,9 @@ class TrainCommand : public Command {
   int Go(TrainRun* run, const RunFolder& folder, Console* console) {
     Result<RunLog> log = RunLog::Open(folder.File(RunFolder::kLog), kLogHeader);
     if (!log.ok()) return console->Fail(log.status());
+    if (tensorboard_) {
+      if (Status status = log->MirrorToTensorBoard(); !status.ok()) return console->Fail(status);
+    }
     console->Note("run folder   " + folder.path());
     TrainSink sink(&*log, run);
     const Status status = run->Run(sink, InstallStopSignals(),
@@ -306,6 +310,7 @@ class TrainCommand : public Command {
   nn::Space space_;
   nn::Genotype genotype_;
   std::string out_, resume_;
+  bool tensorboard_ = false;
 };
 
 }  // namespace

@@ -4,11 +4,13 @@
 // starts.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/status.h"
 #include "search/flags.h"
+#include "search/tensorboard.h"
 
 namespace rhnas::search {
 
@@ -63,12 +65,17 @@ class RunLog {
  public:
   // Reads what is there; a last line without its end (a crash) is dropped.
   static engine::Result<RunLog> Open(const std::string& path, const std::string& header);
+  // From here on every row goes into an event file beside the log as well (search/tensorboard.h);
+  // where the folder has none yet, the rows so far too.
+  engine::Status MirrorToTensorBoard();
   engine::Status Add(const std::string& row);
   const std::vector<std::string>& rows() const { return rows_; }
 
  private:
   engine::Status Rewrite() const;
+  engine::Status Write(const std::string& row);
   std::string path_, header_;
+  std::optional<EventFile> events_;
   std::vector<std::string> rows_;
 };
 

@@ -56,7 +56,32 @@ Status RunLog::Rewrite() const {
   return engine::WriteFileAtomically(path_, text);
 }
 
+Status RunLog::MirrorToTensorBoard() {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(path_).parent_path();
+  bool has_events = false;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    has_events |= at->path().filename().string().rfind("events.out.tfevents.", 0) == 0;
+  }
+  Result<EventFile> events = EventFile::Create(folder.string());
+  if (!events.ok()) return events.status();
+  events_ = std::move(*events);
+  Status status;
+  for (size_t i = 0; !has_events && status.ok() && i < rows_.size(); ++i) {
+    status = events_->AddRow(header_, rows_[i]);
+  }
+  return status;
+}
+
 Status RunLog::Add(const std::string& row) {
+  const Status written = Write(row);
+  if (!events_) return written;
+  const Status event = events_->AddRow(header_, row);
+  return written.ok() ? event : written;
+}
+
+Status RunLog::Write(const std::string& row) {
   const std::string name = RowName(row);
   for (size_t i = 0; i < rows_.size(); ++i) {
     if (RowName(rows_[i]) != name) continue;

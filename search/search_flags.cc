@@ -46,6 +46,13 @@ void DeclareBoardFlag(std::string* board, FlagSet* flags) {
       "the accelerator must fit this board too");
 }
 
+void DeclareTensorBoardFlag(bool* tensorboard, FlagSet* flags) {
+  flags
+      ->Switch("tensorboard", tensorboard,
+               "write log.csv's numbers as event files too: tensorboard --logdir runs")
+      .MayChange();
+}
+
 void DeclareInvalidFlag(InvalidHandling* invalid, FlagSet* flags) {
   flags->Choice(
       "invalid", InvalidHandlingNames(), InvalidHandlingName(*invalid),

@@ -19,5 +19,7 @@ engine::Status CheckDataFlags(const std::string& dataset, const std::string& dir
 void DeclareBoardFlag(std::string* board, FlagSet* flags);
 // --invalid: how invalid accelerators are dealt with; the default is what stands in *invalid.
 void DeclareInvalidFlag(InvalidHandling* invalid, FlagSet* flags);
+// --tensorboard: event files beside log.csv.
+void DeclareTensorBoardFlag(bool* tensorboard, FlagSet* flags);
 
 }  // namespace rhnas::search
