@@ -59,12 +59,18 @@ Phase MakePhase(int phase, int size, int pad, int filter, int stride) {
 void ConvForward(const ConvShape& shape, const float* x, const float* f, float* y, bool accumulate,
                  ThreadPool& pool) {
   CheckShape(shape);
+  if (conv::WinogradPays(shape, conv::Pass::kForward)) {
+    return conv::WinogradForward(shape, x, f, y, accumulate, pool);
+  }
+  ConvForwardDirect(shape, x, f, y, accumulate, pool);
+}
+
+void ConvForwardDirect(const ConvShape& shape, const float* x, const float* f, float* y,
+                       bool accumulate, ThreadPool& pool) {
+  CheckShape(shape);
   if (IsDepthwise(shape)) {
     return conv::DepthwiseForward(shape, x, f, y, accumulate,
                                   simd::DepthwiseKernelsFor(ActiveTarget()), pool);
-  }
-  if (conv::WinogradPays(shape, conv::Pass::kForward)) {
-    return conv::WinogradForward(shape, x, f, y, accumulate, pool);
   }
   Correlation job;
   job.images = shape.n;

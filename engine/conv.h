@@ -26,13 +26,17 @@ struct ConvShape {
   int64_t macs() const { return output_size() * r * s * (c / groups); }
 };
 
-// REQUIRES (all three): c and k divisible by groups; oh(), ow() >= 1; a depthwise filter at most 64
+// REQUIRES (all four): c and k divisible by groups; oh(), ow() >= 1; a depthwise filter at most 64
 // wide; pointers not overlapping.
 // With accumulate the result is added to what the output holds, otherwise it replaces it.
 
 // y[n,oh,ow,k] = sum x * f
 void ConvForward(const ConvShape& shape, const float* x, const float* f, float* y, bool accumulate,
                  ThreadPool& pool);
+// The same, never by Winograd: integers whose sums of absolute products stay below 2^24 give the
+// exact integer, on every target.
+void ConvForwardDirect(const ConvShape& shape, const float* x, const float* f, float* y,
+                       bool accumulate, ThreadPool& pool);
 // dx[n,h,w,c] = sum dy * f
 void ConvBackwardData(const ConvShape& shape, const float* dy, const float* f, float* dx,
                       bool accumulate, ThreadPool& pool);

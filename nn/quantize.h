@@ -41,4 +41,30 @@ struct IntGraph {
   int classes() const { return nodes[static_cast<size_t>(output)].node.k; }
 };
 
+struct QuantizeOptions {
+  // Cross-layer equalisation: factors of channels are moved between layers (nn/quantize_steps.h).
+  bool equalize = true;
+  // Biases make up for the mean error that rounding leaves on the calibration images, layer by
+  // layer on what the integer layers before give (Nagel et al., arXiv 1906.04721, section 4.2, with
+  // measured means).
+  bool correct_bias = true;
+  float range = 1;  // the part of the largest values seen that maps can hold
+};
+
+// Post-training quantisation. images: n training images [n,h,w,c] bytes, on which ranges are taken;
+// a few hundred do. Errors: a graph without weights or with ones that are not finite, without mean
+// and deviation of its images, with HSwish, or with a filter of more than 65,535 taps.
+//
+// Maps inside are real only up to a factor for each channel, which the weights after them undo; the
+// output node's is integer x 2^exponent. REQUIRES: n >= 1.
+engine::Result<IntGraph> Quantize(const Graph& graph, const uint8_t* images, int n,
+                                  const QuantizeOptions& options, engine::ThreadPool& pool);
+
+// m and t of an average over `taps`: m = round(2^t / taps) with the largest t <= 14 that keeps m <=
+// 127, as hw::ReciprocalOf.
+struct Average {
+  int multiplier = 1, shift = 0;
+};
+Average AverageOf(int taps);
+
 }  // namespace rhnas::nn
