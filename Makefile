@@ -64,8 +64,9 @@ HOT_hw = energy execute_lanes layout lower_geometry micro_op_set micro_ops sched
   unit_timing
 COLD = $(filter-out $(HOT_hw:%=hw/%.cc),$(SOURCES_hw)) \
   $(addsuffix .cc,nn/blocks nn/data nn/data_files nn/data_folder nn/genotype nn/graph nn/graph_evaluate nn/inference \
-  nn/export_tensors nn/layer_shape nn/nasbench201 nn/nasbench201_layers nn/npy nn/onnx_export \
-  nn/onnx_layers nn/onnx_writer nn/protobuf_writer nn/safetensors nn/space nn/space_catalogue nn/space_layers \
+  nn/calibrate nn/export_tensors nn/int_archive nn/layer_shape nn/nasbench201 nn/nasbench201_layers nn/npy nn/onnx_export \
+  nn/onnx_layers nn/onnx_writer nn/protobuf_writer nn/quantize nn/quantize_steps nn/safetensors \
+  nn/space nn/space_catalogue nn/space_layers \
   nn/supernet nn/text nn/train nn/weight_average \
   engine/archive engine/chain_depthwise engine/conv_dense engine/conv_filter engine/conv_winograd \
   engine/infer engine/infer_bottleneck engine/infer_conv engine/infer_winograd engine/ops_batch_norm \
