@@ -60,6 +60,7 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeSpaceCommand());
   commands.push_back(MakeTableCommand());
   commands.push_back(MakeTrainCommand());
+  commands.push_back(MakeEvalCommand());
   commands.push_back(MakeExportCommand());
   commands.push_back(MakeAgentCommand());
   commands.push_back(MakeDoctorCommand());
