@@ -232,11 +232,12 @@ void Alternation::Step(int64_t max_evaluations) {
   end_ = joint_.evaluations() + max_evaluations;
   int64_t networks = std::min<int64_t>(kTurn, max_evaluations);
   if (SearchesDesigns()) {
-    const int64_t before = joint_.evaluations();
+    const int64_t before = joint_.buildable();
     const rl::RoundStats stats =
         agent_->Round(view_, std::min<int64_t>(kTurn, max_evaluations), rng_);
-    // Proposals that were known cost nothing: so many networks may be tried on the best design.
-    networks = stats.steps - (joint_.evaluations() - before);
+    // Proposals that were known, and those that could not be built, taught nothing of a network: so
+    // many are tried on the best design.
+    networks = stats.steps - (joint_.buildable() - before);
     Follow();
     Claim();
     if (options_.one_after_the_other || !options_.networks || networks_.exhausted()) return;
