@@ -155,12 +155,16 @@ Result<Int8Network> LoadOrQuantize(const std::string& run, TrainedNetwork* train
   if (!options.fresh && fs::exists(fs::path(result.file), error)) {
     std::string origin;
     Result<nn::IntGraph> graph = nn::LoadIntGraph(result.file, &origin);
-    if (!graph.ok()) return graph.status();
+    if (!graph.ok()) {
+      return Status::Error("%s; rhnas eval --int8 --fresh makes it anew",
+                           graph.status().message().c_str());
+    }
     if (origin.compare(0, weights.size(), weights) == 0) {
       const std::string how = origin.substr(weights.size());
       if (std::sscanf(how.c_str(), " calibration %d finetune %d", &result.calibration,
                       &result.finetune_epochs) != 2) {
-        return Status::Error("%s: made by another version; remove it", result.file.c_str());
+        return Status::Error("%s: made by another version; rhnas eval --int8 --fresh makes it anew",
+                             result.file.c_str());
       }
       result.graph = std::move(*graph);
       result.from_file = true;
