@@ -19,7 +19,7 @@ using engine::Result;
 using engine::Status;
 
 // Bounds of the options: beyond them a typing error is likelier than a wish.
-constexpr int kMinResolution = 4, kMaxResolution = 1024;
+constexpr int kMaxResolution = 1024;
 constexpr int kMaxChannels = 64, kMaxClasses = 100000, kMaxHead = 16384;
 constexpr int kMinWidth = 100, kMaxWidth = 4000;  // thousandths
 
@@ -98,9 +98,9 @@ Status CheckOptions(const SpaceTable& table, const SpaceOptions& options) {
   const auto outside = [](int value, int low, int high) {
     return value != 0 && (value < low || value > high);
   };
-  if (outside(options.resolution, kMinResolution, kMaxResolution)) {
+  if (outside(options.resolution, table.min_resolution, kMaxResolution)) {
     return Status::Error("%s: resolution %d is not between %d and %d", table.name,
-                         options.resolution, kMinResolution, kMaxResolution);
+                         options.resolution, table.min_resolution, kMaxResolution);
   }
   if (outside(options.channels, 1, kMaxChannels)) {
     return Status::Error("%s: %d input channels, expected 1 to %d", table.name, options.channels,
@@ -184,10 +184,12 @@ Space BuildSpace(const SpaceTable& table, const SpaceOptions& options) {
       } else {
         Block block = MakeBlock(table, stage.role, stage.kind, stage.kernel, stage.expansion, 1,
                                 options.always_pw);
+        block.pad = stage.pad;
         if (block.name == "block") block.name = Format("block%02d", fixed_blocks++);
         slot.candidates.push_back(std::move(block));
       }
-      size = (size + slot.stride - 1) / slot.stride;
+      size = stage.pad < 0 ? (size + slot.stride - 1) / slot.stride
+                           : (size + 2 * stage.pad - stage.kernel) / slot.stride + 1;
       channels = cout;
       space.slots.push_back(std::move(slot));
     }

@@ -8,6 +8,11 @@
 //   mobilenet_v2_cifar  the same for 32x32: stem and the second and third stage at stride 1 and 2,
 //   so
 //                 that the last maps are 4x4; ReLU (the network that frameworks are timed on)
+//   lenet5        LeCun et al., "Gradient-based learning applied to document recognition", 1998,
+//   figure
+//                 2, in today's form: 28x28 with padding at C1, full connections C1 to C3, max
+//                 pooling, batch norm and ReLU; C5 and F6 are convolutions over 5x5 and 1x1 maps,
+//                 as there
 //   tiny          ours: small enough for a joint search within a minute on two cores
 #include "nn/space_catalogue.h"
 
@@ -75,6 +80,13 @@ constexpr StageRow kResnet20[] = {
     {"classifier", kOut, 1, 1, 0, 1, 1, false},
 };
 
+constexpr StageRow kLenet5[] = {
+    {"c1", kConv, 5, 1, 6, 1, 1, false, 2},     {"s2", kPool, 2, 1, 6, 1, 2, false, 0},
+    {"c3", kConv, 5, 1, 16, 1, 1, false, 0},    {"s4", kPool, 2, 1, 16, 1, 2, false, 0},
+    {"c5", kConv, 5, 1, 120, 1, 1, false, 0},   {"f6", kConv, 1, 1, 84, 1, 1, false, 0},
+    {"classifier", kOut, 1, 1, 0, 1, 1, false},
+};
+
 constexpr StageRow kMobilenetV1[] = {
     {"stem", kConv, 3, 1, 32, 1, 2, false},     {"block", kSep, 3, 1, 64, 1, 1, false},
     {"block", kSep, 3, 1, 128, 2, 2, false},    {"block", kSep, 3, 1, 256, 2, 2, false},
@@ -123,6 +135,7 @@ constexpr SpaceTable kSpaces[] = {
     {"mobilenet_v2_cifar", 32, 3, 10, kRelu, kProjection, nullptr, 0, kMobilenetV2Cifar,
      Count(kMobilenetV2Cifar)},
     {"resnet20", 32, 3, 10, kRelu, Shortcut::kPadded, nullptr, 0, kResnet20, Count(kResnet20)},
+    {"lenet5", 28, 1, 10, kRelu, kProjection, nullptr, 0, kLenet5, Count(kLenet5), 28},
 };
 
 // Derived from the stage definitions in facebookresearch/mobile-vision (fbnet_a, fbnet_b, fbnet_c).

@@ -18,7 +18,8 @@ struct StageRow {
   const char* role;  // null: searched, over the table's candidates
   BlockKind kind;    // of a stage with a role
   int kernel, expansion, channels, repeats, stride;
-  bool head;  // the head convolution: takes part in SpaceOptions::head and width
+  bool head;     // the head convolution: takes part in SpaceOptions::head and width
+  int pad = -1;  // of the convolution or pooling; -1: output of ceil(input / stride)
 };
 
 struct SpaceTable {
@@ -30,6 +31,7 @@ struct SpaceTable {
   int candidate_count;
   const StageRow* stages;
   int stage_count;
+  int min_resolution = 4;  // stages without padding need more
 };
 
 // A published network of a space: indices of candidates.

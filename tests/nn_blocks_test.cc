@@ -23,10 +23,11 @@ using engine::Var;
 TEST(NnBlocks, ModulesHoldTheCountedParameters) {
   ThreadPool pool(2);
   Tape tape(pool);
-  for (const char* text : {"resnet20", "resnet18@64x64x3", "resnet50@32x32x3",
-                           "mobilenet_v1@64x64x3", "mobilenet_v2@33x33x1", "fbnet-a@cifar,w0.25",
-                           "fbnet-b@cifar,w0.25,nopw", "tiny:k3_e1_g2,k3_e3,k3_e6,skip,k5_e1,skip",
-                           "tiny@28x28x1,n7:skip,skip,skip,skip,skip,skip"}) {
+  for (const char* text :
+       {"resnet20", "lenet5", "lenet5@33x33x3", "resnet18@64x64x3", "resnet50@32x32x3",
+        "mobilenet_v1@64x64x3", "mobilenet_v2@33x33x1", "fbnet-a@cifar,w0.25",
+        "fbnet-b@cifar,w0.25,nopw", "tiny:k3_e1_g2,k3_e3,k3_e6,skip,k5_e1,skip",
+        "tiny@28x28x1,n7:skip,skip,skip,skip,skip,skip"}) {
     engine::Result<Network> network = ParseNetwork(text);
     ASSERT_TRUE(network.ok()) << network.status().message();
     const Space& space = network->space;

@@ -79,10 +79,10 @@ void CheckNetwork(const Space& space, const Genotype& path, const std::string& w
 
 TEST(NnInference, EqualsForward) {
   for (const char* text :
-       {"resnet20", "resnet20@28x28x1", "resnet20@9x9x3", "resnet18@64x64x3", "resnet18@57x57x3",
-        "mobilenet_v1@64x64x3", "mobilenet_v2@33x33x1", "mobilenet_v2@96x96x3",
-        "mobilenet_v2_cifar", "fbnet-a@cifar,w0.25", "fbnet-b@cifar,w0.25,nopw", "fbnet-c@cifar",
-        "tiny:k3_e1_g2,k3_e3,k3_e6,skip,k5_e1,skip",
+       {"resnet20", "lenet5", "lenet5@37x37x3,n3", "resnet20@28x28x1", "resnet20@9x9x3",
+        "resnet18@64x64x3", "resnet18@57x57x3", "mobilenet_v1@64x64x3", "mobilenet_v2@33x33x1",
+        "mobilenet_v2@96x96x3", "mobilenet_v2_cifar", "fbnet-a@cifar,w0.25",
+        "fbnet-b@cifar,w0.25,nopw", "fbnet-c@cifar", "tiny:k3_e1_g2,k3_e3,k3_e6,skip,k5_e1,skip",
         "tiny:k5_e3,k3_e1_g2,k3_e1_g2,k5_e3,k3_e1_g2,k3_e6",
         "tiny@28x28x1,n7:skip,skip,skip,skip,skip,skip"}) {
     const engine::Result<Network> network = ParseNetwork(text);

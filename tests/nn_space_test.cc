@@ -174,6 +174,22 @@ TEST(NnSpace, FixedNetworks) {
   EXPECT_NEAR(MillionMacs(resnet20.space, resnet20.genotype), 40.6, 0.1);
 }
 
+// The maps of figure 2 in LeCun et al. 1998, on 28x28 with padding at C1; all maps of S2 feed C3.
+TEST(NnSpace, LeNet5HasTheMapsOfTheFigure) {
+  const Network lenet = MustParse("lenet5");
+  const int sides[] = {28, 14, 10, 5, 1, 1};
+  const std::vector<LayerShape> layers = LayersOf(lenet.space, lenet.genotype);
+  for (size_t i = 0; i < 6; ++i) EXPECT_EQ(layers[i].oh(), sides[i]) << layers[i].name;
+  EXPECT_EQ(Macs(lenet.space, lenet.genotype), 117600 + 240000 + 48000 + 10080 + 840);
+  // Weights, then scale and shift of batch norm, then the classifier's weights and biases.
+  EXPECT_EQ(Params(lenet.space, lenet.genotype),
+            150 + 2400 + 48000 + 10080 + 2 * (6 + 16 + 120 + 84) + 840 + 10);
+  const auto small = ParseNetwork("lenet5@20x20x1");
+  ASSERT_FALSE(small.ok());
+  EXPECT_NE(small.status().message().find("between 28 and"), std::string::npos)
+      << small.status().message();
+}
+
 // What other tools get wrong: 184 channels, expansion at the input resolution, skip as a
 // convolution, the ends of the network, additions and shuffles.
 TEST(NnSpace, TrueShapes) {
