@@ -14,6 +14,7 @@
 #include "search/search_flags.h"
 #include "search/signals.h"
 #include "search/suggest.h"
+#include "search/trained.h"
 
 namespace rhnas::search {
 
@@ -74,7 +75,10 @@ class SearchCommand : public Command {
     return "The run folder (default runs/SPACE-OBJECTIVE-sSEED, with -2, -3, .. when taken) holds\n"
            "config.json (every setting), log.csv (a row an epoch), result.json, vta_config.json, "
            "network.txt,\n"
-           "the checkpoint, and copies of the files given by --hw (hw_config.json) and "
+           "last.weights (the network as trained, for rhnas eval and rhnas export), the "
+           "checkpoint, "
+           "and\n"
+           "copies of the files given by --hw (hw_config.json) and "
            "--energy-table\n"
            "(energy_table.csv), which a resumed run works with. Ctrl-C saves; --resume DIR goes on "
            "to the same\n"
@@ -306,7 +310,10 @@ class SearchCommand : public Command {
                                              folder.File(RunFolder::kCheckpoint));
     }
     if (!search->finished()) return console->Stopped(folder.path());
-    return Report(search->result(), folder, sink.status(), console);
+    Status written = sink.status();
+    const Status weights = search->SaveWeights(folder.File(kLastWeights));
+    if (written.ok()) written = weights;
+    return Report(search->result(), folder, written, console);
   }
 
   int Report(const SearchResult& result, const RunFolder& folder, const Status& log_status,

@@ -2,6 +2,7 @@
 
 #include "engine/check.h"
 #include "search/joint_state.h"
+#include "search/trained.h"
 
 namespace rhnas::search {
 
@@ -39,6 +40,13 @@ bool JointSearch::finished() const { return impl_->cursor.phase == Phase::kDone;
 const SearchResult& JointSearch::result() const {
   RHNAS_CHECK(finished(), "result() of a search in phase %s", PhaseName(impl_->cursor.phase));
   return impl_->result;
+}
+
+Status JointSearch::SaveWeights(const std::string& path) const {
+  RHNAS_CHECK(finished(), "SaveWeights of a search in phase %s", PhaseName(impl_->cursor.phase));
+  const nn::Network network = {impl_->space, impl_->final_network, ""};
+  return SaveTrained(path, network, *impl_->net, impl_->options.dataset, impl_->data.mean,
+                     impl_->data.stddev);
 }
 
 uint64_t JointSearch::Hash() const { return impl_->Hash(); }

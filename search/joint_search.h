@@ -124,6 +124,8 @@ class JointSearch {
   bool finished() const;
   // REQUIRES: finished().
   const SearchResult& result() const;
+  // The final network with its trained weights (search/trained.h). REQUIRES: finished().
+  engine::Status SaveWeights(const std::string& path) const;
   // FNV-1a over all weights, logits and the result: the determinism test's golden value.
   uint64_t Hash() const;
 

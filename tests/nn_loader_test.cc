@@ -211,5 +211,63 @@ TEST(NnLoader, CutoutLeavesASquareOfTheMean) {
   EXPECT_EQ(sizes, (std::set<int>{1, 2, 4}));  // at a corner, at an edge, inside
 }
 
+// Constant images of the value of their label, so that shares can be read off.
+class Flat : public DataSet {
+ public:
+  explicit Flat(int size) : size_(size) {
+    h_ = w_ = 2;
+    c_ = 1;
+    classes_ = size;
+  }
+  int size() const override { return size_; }
+  int Get(int index, uint8_t* pixels) const override {
+    std::fill(pixels, pixels + 4, static_cast<uint8_t>(index));
+    return index;
+  }
+
+ private:
+  int size_;
+};
+
+TEST(NnLoader, MixupMixesPairsAndTheirLabels) {
+  const Flat data(200);
+  for (const float alpha : {0.2f, 1.0f}) {
+    Loader::Options options = Take(0, 200, 5);
+    options.augmentation.mixup = alpha;
+    Loader loader(data, kMean, kByte, options);
+    std::vector<double> shares;
+    for (int i = 0; i < 2000; ++i) {
+      const Batch batch = loader.Next();
+      ASSERT_NE(batch.mixed_labels, nullptr);
+      ASSERT_GE(batch.mix, 0);
+      ASSERT_LE(batch.mix, 1);
+      shares.push_back(double{batch.mix});
+      for (int j = 0; j < 5; ++j) {
+        EXPECT_EQ(batch.mixed_labels[j], batch.labels[4 - j]);
+        const float expected = batch.mix * static_cast<float>(batch.labels[j]) +
+                               (1 - batch.mix) * static_cast<float>(batch.labels[4 - j]);
+        ASSERT_NEAR(batch.images[4 * j + 3], expected, 1e-3) << "alpha " << alpha << ", step " << i;
+      }
+    }
+    // Beta(a, a) has the mean 1/2 and the variance 1 / (4 (2a + 1)).
+    double mean = 0, variance = 0;
+    for (double share : shares) mean += share / 2000;
+    for (double share : shares) variance += (share - mean) * (share - mean) / 2000;
+    EXPECT_NEAR(mean, 0.5, 0.04) << "alpha " << alpha;
+    EXPECT_NEAR(variance, 1 / (4 * (2 * double{alpha} + 1)), 0.012) << "alpha " << alpha;
+    // A pure function of seed and position.
+    loader.Seek(1234);
+    EXPECT_EQ(double{loader.Next().mix}, shares[1234]);
+  }
+}
+
+TEST(NnLoader, WithoutMixupNothingIsMixed) {
+  const Flat data(20);
+  Loader loader(data, kMean, kByte, Take(0, 20, 5));
+  const Batch batch = loader.Next();
+  EXPECT_EQ(batch.mixed_labels, nullptr);
+  EXPECT_EQ(batch.mix, 1);
+}
+
 }  // namespace
 }  // namespace rhnas::nn

@@ -249,6 +249,26 @@ TEST(NnTrain, WeightStepSmoothsTheLabels) {
       smooth);
 }
 
+// The loss of a mixed batch is that of its two labels by their shares.
+TEST(NnTrain, WeightStepMixesTheLosses) {
+  Session run(kSmall, 64, 100, 1);
+  WeightStepOptions still;
+  still.learning_rate = 0;
+  Batch batch = run.loader->Next();
+  const std::vector<int32_t> own(batch.labels, batch.labels + batch.shape.dim[0]);
+  std::vector<int32_t> other = own;
+  std::reverse(other.begin(), other.end());
+  const auto loss = [&](const int32_t* labels, const int32_t* mixed, float mix) {
+    batch.labels = labels;
+    batch.mixed_labels = mixed;
+    batch.mix = mix;
+    return WeightStep(*run.net, run.network.genotype, batch, *run.optimizer, still, run.tape).loss;
+  };
+  const double first = loss(own.data(), nullptr, 1), second = loss(other.data(), nullptr, 1);
+  ASSERT_NE(first, second);
+  EXPECT_NEAR(loss(own.data(), other.data(), 0.3f), 0.3 * first + 0.7 * second, 1e-5);
+}
+
 TEST(NnTrain, WarmStepAllocatesNothing) {
   Session run(kSmall, 64, 100, 2);
   for (int i = 0; i < 3; ++i) run.Step();

@@ -11,7 +11,10 @@
 
 #include "engine/archive.h"
 #include "engine/cpu.h"
+#include "nn/data.h"
+#include "nn/train.h"
 #include "search/joint_search.h"
+#include "search/trained.h"
 
 namespace rhnas::search {
 namespace {
@@ -148,6 +151,23 @@ TEST(JointSearch, ResumeEqualsUninterrupted) {
   ASSERT_TRUE(done->Load(path).ok());
   ASSERT_TRUE(done->finished());
   EXPECT_EQ(done->result().accuracy, whole.accuracy);
+  // Its weights, read back, have the accuracy that was told.
+  const std::string weights = TemporaryFile("weights");
+  ASSERT_TRUE(done->SaveWeights(weights).ok());
+  engine::Result<TrainedNetwork> trained = LoadTrained(weights);
+  ASSERT_TRUE(trained.ok()) << trained.status().message();
+  EXPECT_EQ(nn::ToText(trained->network.space, trained->network.genotype), whole.network);
+  const engine::Result<nn::DataPair> data =
+      nn::OpenData({options.dataset, "", options.seed, options.train_size, options.test_size});
+  ASSERT_TRUE(data.ok());
+  nn::Loader::Options all;
+  for (int i = 0; i < options.test_size; ++i) all.indices.push_back(i);
+  all.shuffle = all.drop_last = false;
+  nn::Loader test(*data->test, trained->mean, trained->stddev, all);
+  engine::ThreadPool pool(1);
+  engine::Tape tape(pool);
+  EXPECT_EQ(nn::Evaluate(*trained->net, trained->path, test, false, 0, tape).accuracy,
+            whole.accuracy);
   // Another search's checkpoint is refused.
   SearchOptions other = options;
   other.lambda *= 2;
