@@ -136,7 +136,7 @@ TEST(CPlan, TheAccountSeesOverwrittenRows) {
   CPlan plan = PlanC(graph);
   EXPECT_EQ(Account(graph, plan).Run(), "");
   ASSERT_EQ(plan.maps[1].offset, plan.maps[0].offset - 2 * 8 * 4);
-  ++plan.maps[1].offset;
+  plan.maps[1].offset += 8 * 4;
   EXPECT_NE(Account(graph, plan).Run(), "");
 }
 
