@@ -1,9 +1,7 @@
 #include "nn/c_export.h"
 
-#include <cstdlib>
 #include <utility>
 
-#include "engine/check.h"
 #include "nn/c_code.h"
 #include "nn/c_export_text.h"
 #include "nn/c_plan.h"
@@ -74,38 +72,15 @@ class Words {
   std::vector<Word> words_;
 };
 
-// Could some input drive a sum over 32 bits? Then partial sums could too, which C leaves undefined.
-Status CheckNode(const IntNode& node) {
-  const Node& shape = node.node;
-  constexpr int64_t kMost = INT32_MAX;
-  const int64_t in = int64_t{shape.h} * shape.w * shape.c;
-  const int64_t out = int64_t{shape.oh} * shape.ow * shape.k;
-  if (in > kMost || out > kMost || static_cast<int64_t>(node.filter.size()) > kMost) {
-    return Status::Error("%s: found a map or filter of 2 GB, expected less: 32-bit code reads it",
-                         InComment(shape.name).c_str());
-  }
-  int64_t most = 0;
-  if (shape.kind == NodeKind::kConv || shape.kind == NodeKind::kDense) {
-    const size_t outputs = static_cast<size_t>(shape.k);
-    RHNAS_CHECK(node.bias.size() == outputs && node.filter.size() % outputs == 0 &&
-                    node.shift >= 0 && node.shift <= 31,
-                "%s: %d biases, shift %d", shape.name.c_str(), static_cast<int>(node.bias.size()),
-                node.shift);
-    std::vector<int64_t> sum(outputs);
-    for (size_t k = 0; k < outputs; ++k) sum[k] = std::llabs(node.bias[k]);
-    for (size_t i = 0; i < node.filter.size(); ++i)
-      sum[i % outputs] += 128 * std::abs(node.filter[i]);
-    for (int64_t x : sum) most = x > most ? x : most;
-  } else if (shape.kind == NodeKind::kAvgPool || shape.kind == NodeKind::kGlobalAvgPool) {
-    const bool global = shape.kind == NodeKind::kGlobalAvgPool;
-    most = 128 * std::abs(int64_t{node.multiplier}) *
-           (global ? int64_t{shape.h} * shape.w : int64_t{shape.r} * shape.s);
-  }
-  if (most <= kMost) return Status::Ok();
-  return Status::Error(
-      "%s: found sums of up to %lld, expected at most 2147483647 so that no image "
-      "overflows 32 bits; quantise again with smaller biases",
-      InComment(shape.name).c_str(), static_cast<long long>(most));
+// The C code's averages multiply in 32 bits. Convolutions are as CheckIntGraph wants them.
+Status CheckAverage(const IntNode& node) {
+  const Node& n = node.node;
+  if (n.kind != NodeKind::kAvgPool && n.kind != NodeKind::kGlobalAvgPool) return Status::Ok();
+  const bool global = n.kind == NodeKind::kGlobalAvgPool;
+  const int64_t taps = global ? int64_t{n.h} * n.w : int64_t{n.r} * n.s;
+  if (128 * node.multiplier * taps <= INT32_MAX) return Status::Ok();
+  return Status::Error("%s: found an average over %lld values, too many for sums of 32 bits",
+                       InComment(n.name).c_str(), static_cast<long long>(taps));
 }
 
 // Images of noise, as c_text::kCheck makes them, and what the evaluation makes of them.
@@ -151,12 +126,13 @@ void FillReport(const IntGraph& graph, const CPlan& plan, CReport* report) {
 
 Result<std::vector<ExportFile>> ExportC(const IntGraph& graph, const CExportOptions& options,
                                         CReport* report) {
-  RHNAS_CHECK(!graph.nodes.empty() && graph.nodes[0].node.kind == NodeKind::kInput &&
-                  graph.input_table.size() == static_cast<size_t>(graph.nodes[0].node.k),
-              "%s: no input", graph.name.c_str());
+  Status status = CheckIntGraph(graph);
+  if (!status.ok()) return status;
   const std::string name = options.name.empty() ? IdentifierFrom(graph.name) : options.name;
-  Status status = CheckName(name);
-  for (size_t i = 0; i < graph.nodes.size() && status.ok(); ++i) status = CheckNode(graph.nodes[i]);
+  status = CheckName(name);
+  for (size_t i = 0; i < graph.nodes.size() && status.ok(); ++i) {
+    status = CheckAverage(graph.nodes[i]);
+  }
   if (!status.ok()) return status;
   const CPlan plan = PlanC(graph);
   *report = CReport();

@@ -49,8 +49,8 @@ struct CReport {
   int64_t ram_bytes() const { return arena_bytes + image_bytes + logits_bytes; }
 };
 
-// Errors: a name that is no identifier or a file's of the example; sums that an input could drive
-// over 32 bits; maps or filters of 2 GB. REQUIRES: a graph as nn/quantize.h makes it.
+// Errors: a graph that CheckIntGraph refuses (sums that an image could drive over 32 bits among
+// others), a name that is no identifier or a file's of the example, averages of millions of values.
 engine::Result<std::vector<ExportFile>> ExportC(const IntGraph& graph,
                                                 const CExportOptions& options, CReport* report);
 
