@@ -204,7 +204,9 @@ CCalls CodeOf(const IntGraph& graph, const CPlan& plan) {
     }
     const bool copies = shape.kind == NodeKind::kConcat || shape.kind == NodeKind::kShuffle ||
                         shape.kind == NodeKind::kSubsample;
-    if (copies && (node.low > -127 || node.high < 127)) {
+    // Maps are within -127..127, but the image's.
+    const bool clips = node.low > -127 || node.high < 127 || (copies && shape.inputs[0] == 0);
+    if (copies && clips) {
       use(c_text::kClipMap);
       calls.body +=
           Format("  clip_map(&layer%d, %s);\n", number, MapOf(graph, plan, step.node).c_str());

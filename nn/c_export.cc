@@ -1,5 +1,6 @@
 #include "nn/c_export.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "nn/c_code.h"
@@ -52,14 +53,19 @@ class Words {
   void Set(const char* word, int64_t value) {
     Set(word, Format("%lld", static_cast<long long>(value)));
   }
-  std::string Fill(const char* text) const {
-    std::string filled = text;
-    for (const Word& word : words_) {
-      const std::string mark = Format("@%s@", word.name);
-      for (size_t at = 0; (at = filled.find(mark, at)) != std::string::npos;) {
-        filled.replace(at, mark.size(), word.value);
-        at += word.value.size();
-      }
+  // Values are not looked at again: a name may hold anything.
+  std::string Fill(const std::string& text) const {
+    std::string filled;
+    for (size_t at = 0; at < text.size();) {
+      const size_t begin = std::min(text.find('@', at), text.size());
+      filled.append(text, at, begin - at);
+      at = begin;
+      if (at == text.size()) break;
+      const size_t end = text.find('@', at + 1);
+      const Word* known =
+          end == std::string::npos ? nullptr : Find(text.substr(at + 1, end - at - 1));
+      filled += known != nullptr ? known->value : "@";
+      at = known != nullptr ? end + 1 : at + 1;
     }
     return filled;
   }
@@ -69,6 +75,12 @@ class Words {
     const char* name;
     std::string value;
   };
+  const Word* Find(const std::string& name) const {
+    for (const Word& word : words_) {
+      if (name == word.name) return &word;
+    }
+    return nullptr;
+  }
   std::vector<Word> words_;
 };
 
@@ -144,10 +156,10 @@ Result<std::vector<ExportFile>> ExportC(const IntGraph& graph, const CExportOpti
   const Node& image = graph.nodes[0].node;
   std::string upper = name;
   for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  Words words;  // those that hold others first
-  words.Set("head", c_text::kHead);
+  Words words;
   words.Set("network", InComment(graph.name));
   words.Set("origin", options.origin.empty() ? "rhnas" : InComment(options.origin));
+  words.Set("head", words.Fill(c_text::kHead));
   words.Set("kernels", calls.kernels);
   words.Set("calls", calls.body);
   words.Set("arrays", arrays);

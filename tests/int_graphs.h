@@ -125,6 +125,8 @@ class IntGraphMaker {
     const bool fits =
         shape.oh + 2 * window.pad >= window.r && shape.ow + 2 * window.pad >= window.s;
     if (!fits || (window.r == 1 && window.s == 1)) window = {1, 1, 1, 0, 1};
+    if (window.pad >= std::min(window.r, window.s)) window.pad = 0;
+    if (shape.oh < window.r || shape.ow < window.s) window = {1, 1, 1, 0, 1};
     if (shape.oh * shape.ow < 9) window.stride = 1;
     switch (Below(10)) {
       case 0:

@@ -253,7 +253,9 @@ TEST_F(CExport, NamesOfAnyKindStayInComments) {
   IntGraph graph = Small();
   graph.name = "a */ #error x";
   graph.nodes[1].node.name = "*/ int x[-1]; /* \\";
-  graph.nodes[2].node.name = "trigraph ?" "?/ \n #error";
+  graph.nodes[2].node.name =
+      "trigraph ?"
+      "?/ \n #error";
   graph.nodes[3].node.name = "@NAME@ @calls@ @name@ /";
   Write(graph, "small");
   ExpectRuns("small", "cc -O1");
