@@ -53,7 +53,9 @@ StepStats WeightStep(Supernet& net, const Genotype& path, const Batch& batch,
   tape.Backward(loss);
   // Without clipping the norm is still looked at: an infinite gradient would spoil every weight.
   const float limit = options.clip_norm > 0 ? options.clip_norm : FLT_MAX;
-  if (!std::isfinite(engine::ClipGradNorm(optimizer.parameters(), limit))) {
+  const float norm = engine::ClipGradNorm(optimizer.parameters(), limit);
+  stats.gradient_norm = double{norm};
+  if (!std::isfinite(norm)) {
     stats.loss = std::nan("");
     return stats;
   }

@@ -9,7 +9,8 @@ namespace rhnas::nn {
 
 struct StepStats {
   double loss = 0;
-  double accuracy = 0;  // of this batch, 0..1
+  double accuracy = 0;       // of this batch, 0..1
+  double gradient_norm = 0;  // before it was clipped
 };
 
 // One weight step along `path`: forward, cross-entropy, backward, clip, update. Resets the tape

@@ -43,11 +43,12 @@ std::string LogRow(const Progress& p, double seconds) {
 
 // Prints progress and writes log.csv. A log that cannot be written does not stop the search: the
 // checkpoint and the result matter more, and they report their own errors.
-class SearchSink : public ProgressSink {
+class SearchSink : public ProgressSink, public TraceSink {
  public:
-  SearchSink(RunLog* log, double seconds_before)
+  SearchSink(RunLog* log, double seconds_before, Console* console)
       : printer_(StandardErrorProgress()),
         log_(log),
+        console_(console),
         started_(MonotonicSeconds() - seconds_before) {}
 
   void Report(const Progress& progress) override {
@@ -56,12 +57,17 @@ class SearchSink : public ProgressSink {
     const Status added = log_->Add(LogRow(progress, MonotonicSeconds() - started_));
     if (!added.ok() && status_.ok()) status_ = added;
   }
+  void Line(const std::string& text) override {
+    printer_.Finish();
+    console_->json() ? console_->Note(text) : console_->Print(text + "\n");
+  }
   void Finish() { printer_.Finish(); }
   const Status& status() const { return status_; }
 
  private:
   ProgressPrinter printer_;
   RunLog* log_;
+  Console* console_;
   double started_;
   Status status_;
 };
@@ -96,12 +102,18 @@ class SearchCommand : public Command {
   const char* examples() const override {
     return "  rhnas search --objective edp --seed 7 --out runs/first\n"
            "  rhnas search --space fbnet-cifar --width 0.5 --dataset cifar10 --data "
-           "cifar-10-batches-bin";
+           "cifar-10-batches-bin\n"
+           "  rhnas search --warmup-epochs 1 --trace";
   }
 
   void Declare(FlagSet* flags) override {
     DeclareSearchFlags(&options_, flags);
     DeclareTensorBoardFlag(&tensorboard_, flags);
+    flags
+        ->Switch("trace", &trace_,
+                 "tell one whole iteration of the search with its numbers; docs/WALKTHROUGH.md has "
+                 "their equations")
+        .NotStored();
     flags->Text("out", "DIR", &out_, "run folder: a new or an empty one").NotStored();
     flags->Text("resume", "DIR", &resume_, "go on with the run in this folder").NotStored();
   }
@@ -301,7 +313,8 @@ class SearchCommand : public Command {
     }
     console->Note("run folder   " + folder.path());
     if (!search->note().empty()) console->Note("rhnas search: " + search->note());
-    SearchSink sink(&*log, seconds);
+    SearchSink sink(&*log, seconds, console);
+    if (trace_) search->SetTrace(&sink);
     const std::atomic<bool>& stop = InstallStopSignals();
     const Status status = search->Run(sink, stop, folder.File(RunFolder::kCheckpoint));
     sink.Finish();
@@ -338,7 +351,7 @@ class SearchCommand : public Command {
 
   SearchOptions options_;
   std::string out_, resume_;
-  bool tensorboard_ = false;
+  bool tensorboard_ = false, trace_ = false;
 };
 
 }  // namespace

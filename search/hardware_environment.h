@@ -94,6 +94,8 @@ class HardwareEnvironment : public rl::Environment {
   // Holds for rewards above kWorstValid.
   bool MetricGoal(double* weight, double* limit) const override;
 
+  const hw::DesignSpace& space() const { return *setup_.space; }
+
   // The best valid design for the current network so far; the reference itself until one beats it
   // (it always satisfies an area cap of 1.0), unless the reference breaks the limits: then none at
   // first.

@@ -35,6 +35,8 @@ Status JointSearch::Load(const std::string& checkpoint_path) {
   return impl_->Load(checkpoint_path);
 }
 
+void JointSearch::SetTrace(TraceSink* sink) { impl_->trace = sink; }
+
 bool JointSearch::finished() const { return impl_->cursor.phase == Phase::kDone; }
 
 const SearchResult& JointSearch::result() const {

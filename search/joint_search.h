@@ -22,6 +22,7 @@
 #include "search/hardware_environment.h"
 #include "search/objective.h"
 #include "search/table_flags.h"
+#include "search/trace.h"
 
 namespace rhnas::search {
 
@@ -121,6 +122,9 @@ class JointSearch {
   // With a checkpoint path, saves there at every epoch end and when stopped.
   engine::Status Run(ProgressSink& sink, const std::atomic<bool>& stop,
                      const std::string& checkpoint_path);
+  // Tells the first whole iteration of the search phase line by line (search/trace.h); null: no
+  // more. The result's bits are the same. The sink must outlive Run.
+  void SetTrace(TraceSink* sink);
   bool finished() const;
   // REQUIRES: finished().
   const SearchResult& result() const;

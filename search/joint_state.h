@@ -65,6 +65,13 @@ struct JointSearch::Impl {
   void BeginTraining();
   void Finish();
 
+  // --trace (search/joint_trace.cc).
+  void TellWeightStep(const nn::Genotype& path, const nn::Batch& batch, const nn::StepStats& stats,
+                      double tau, float rate, float weight_before);
+  void TellArchitectureStep(const nn::ArchPass& pass, const ArchTrace& step);
+  void TracedRound();
+  void TellAdoption();
+
   int64_t warmup_steps() const;
   int64_t search_steps() const;
   int64_t training_steps() const;
@@ -111,6 +118,9 @@ struct JointSearch::Impl {
   CostScale scale;
   std::chrono::steady_clock::time_point started;
   bool epoch_ended = false;
+  TraceSink* trace = nullptr;
+  bool telling = false;  // this step
+  bool steps_told = false, round_told = false, adoption_told = false;
 };
 
 }  // namespace rhnas::search

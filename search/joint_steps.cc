@@ -148,13 +148,19 @@ Status JointSearch::Impl::SearchStep() {
   step.learning_rate = schedule.At(cursor.step + (warmup ? 0 : warmup_steps()));
   const double tau = warmup ? static_cast<double>(options.temperature) : temperature();
   const nn::Genotype path = net->Sample(static_cast<float>(tau), path_rng);
-  const nn::StepStats stats =
-      nn::WeightStep(*net, path, weight_data->Next(), *weight_optimizer, step, tape);
+  const nn::Batch batch = weight_data->Next();
+  const float weight_before = weight_optimizer->parameters()[0]->value[0];
+  const nn::StepStats stats = nn::WeightStep(*net, path, batch, *weight_optimizer, step, tape);
   if (!std::isfinite(stats.loss)) return LossNotFinite();
   progress.loss = stats.loss;
   progress.temperature = tau;
   ++cursor.step;
   ++cursor.units_done;
+  // The first weight step of the search that an architecture step follows, and that one.
+  telling = trace != nullptr && !steps_told && !warmup && cursor.step % options.arch_every == 0;
+  if (telling) {
+    TellWeightStep(path, batch, stats, tau, step.learning_rate, weight_before);
+  }
   if (!warmup && cursor.step % options.arch_every == 0) {
     const Status status = ArchitectureStep();
     if (!status.ok()) return status;
@@ -173,6 +179,8 @@ Status JointSearch::Impl::SearchStep() {
 // accelerator.
 Status JointSearch::Impl::ArchitectureStep() {
   const nn::Batch batch = arch_data->Next();
+  ArchTrace step;
+  step.rng = arch_rng;
   tape.Reset();
   const engine::Var images = tape.Alias(batch.shape, batch.images);
   const nn::ArchPass pass = net->ForwardArch(tape, images, options.arch_gradient,
@@ -187,8 +195,18 @@ Status JointSearch::Impl::ArchitectureStep() {
         "or --lambda",
         static_cast<double>(*tape.value(task)), static_cast<double>(*tape.value(cost)));
   }
+  if (telling) {  // what Backward leaves undefined
+    step.task = double{*tape.value(task)};
+    step.cost = double{*tape.value(cost)};
+    step.loss = double{*tape.value(loss)};
+    for (const engine::Var p : pass.probability) {
+      step.probability.emplace_back(tape.value(p), tape.value(p) + tape.shape(p).size());
+    }
+    step.before = ValuesOf(net->arch());
+  }
   arch_optimizer->ZeroGrad();
   tape.Backward(loss);
+  if (telling) step.gradient = GradientsOf(net->arch());
   // One overflowing gradient would freeze a slot for good through Adam's second moment.
   const float norm = engine::ClipGradNorm(arch_optimizer->parameters(), kArchClipNorm);
   if (!std::isfinite(norm)) {
@@ -196,7 +214,19 @@ Status JointSearch::Impl::ArchitectureStep() {
   }
   net->RememberMass(pass);
   arch_optimizer->Step(options.arch_lr, pool);
+  if (telling) step.stepped = ValuesOf(net->arch());
   net->RestoreMass(pass);
+  if (telling) {
+    step.temperature = temperature();
+    step.lambda = lambda;
+    step.gradient_norm = norm;
+    step.clip = kArchClipNorm;
+    step.rate = options.arch_lr;
+    step.after = ValuesOf(net->arch());
+    TellArchitectureStep(pass, step);
+    steps_told = true;
+    telling = false;
+  }
   return Status::Ok();
 }
 
@@ -211,7 +241,12 @@ void JointSearch::Impl::BeginHardware(Phase phase, int64_t proposals) {
 Status JointSearch::Impl::HardwareStep() {
   if (cursor.proposals_left > 0) {
     const int64_t total_before = environment->proposals().total;
-    agent->Round(*environment, cursor.proposals_left, agent_rng);
+    if (trace != nullptr && !round_told) {
+      TracedRound();
+      round_told = true;
+    } else {
+      agent->Round(*environment, cursor.proposals_left, agent_rng);
+    }
     const int64_t used = environment->proposals().total - total_before;
     cursor.proposals_left -= std::max<int64_t>(used, 1);
   }
@@ -227,6 +262,10 @@ Status JointSearch::Impl::HardwareStep() {
     current_hw = environment->best();
     const Status status = AdoptAccelerator();
     if (!status.ok()) return status;
+    if (trace != nullptr && !adoption_told) {
+      TellAdoption();
+      adoption_told = true;
+    }
   } else if (last) {
     return Status::Error(
         "the agent found no valid accelerator in %lld proposals of which none was valid: raise "
