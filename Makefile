@@ -68,6 +68,8 @@ COLD = $(filter-out $(HOT_hw:%=hw/%.cc),$(SOURCES_hw)) \
   nn/onnx_layers nn/onnx_writer nn/protobuf_writer nn/quantize nn/quantize_steps nn/safetensors \
   nn/space nn/space_catalogue nn/space_layers \
   nn/supernet nn/text nn/train nn/weight_average \
+  nn/onnx_file nn/onnx_fold nn/onnx_import nn/onnx_import_layers nn/onnx_import_values \
+  nn/onnx_import_views nn/onnx_import_windows nn/onnx_patterns nn/onnx_tensor nn/protobuf_reader \
   engine/archive engine/chain_depthwise engine/conv_dense engine/conv_filter engine/conv_winograd \
   engine/infer engine/infer_bottleneck engine/infer_conv engine/infer_winograd engine/ops_batch_norm \
   engine/ops_chain engine/ops_channels engine/ops_elementwise engine/ops_linear engine/ops_product \

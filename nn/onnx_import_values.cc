@@ -78,6 +78,11 @@ const OnnxValue* OnnxImporter::MapAt(const OnnxNode& node, size_t i, bool border
     return nullptr;
   }
   OnnxValue& value = values_[static_cast<size_t>(node.inputs[i])];
+  if (value.step > 1) {
+    if (node.type == "Slice") return &value;
+    Fail("on every so manieth row or column alone");
+    return nullptr;
+  }
   if (value.bordered() && !border_allowed) {
     // The border becomes real: a 1x1 depthwise convolution of ones with padding, which costs a
     // copy.
@@ -168,6 +173,13 @@ bool OnnxImporter::View(const OnnxNode& node, const OnnxValue& value, const Dims
   OnnxValue view = value;
   view.dims = dims;
   extra_[static_cast<size_t>(value.node)].readers += Readers(node.outputs[0]) - 1;
+  // What an exporter spells out in several nodes, "conv/pads" and then "conv", is named by the last.
+  Node& from = GraphNode(value.node);
+  if (!node.name.empty() && from.name.compare(0, node.name.size() + 1, node.name + "/") == 0 &&
+      names_.emplace(node.name, value.node).second) {
+    names_.erase(from.name);
+    from.name = node.name;
+  }
   Set(node.outputs[0], view);
   return true;
 }

@@ -174,34 +174,41 @@ bool OnnxImporter::Slice(const OnnxNode& node) {
   const Dims& d = in->dims;
   std::vector<SliceAxis> axes;
   if (!SliceAxes(node, ConstantsOf(node), d, &axes)) return Fail("its bounds are no constants");
-  // Every stride-th pixel, of one stride where there is more than one; nothing else.
+  // Every step-th row and column, in one Slice or in two; nothing else.
   const size_t row = in->channels_last ? 1 : 2;
-  int64_t stride = 0, out[2] = {1, 1};
-  bool whole = true, fits = true;
+  int64_t step[2] = {1, 1};
+  step[in->step_axis] = in->step;
+  Dims dims = d;
+  bool whole = true;
   for (size_t i = 0; i < d.size(); ++i) {
     const SliceAxis& axis = axes[i];
-    if (axis.count == d[i] && (axis.step == 1 || axis.count == 1)) {
-      if (i >= row && i < row + 2) out[i - row] = axis.count;
-      if (i >= row && i < row + 2 && d[i] > 1) {
-        fits = fits && stride <= 1;
-        stride = 1;
-      }
-      continue;
-    }
+    dims[i] = axis.count;
+    if (axis.count == d[i] && (axis.step == 1 || axis.count == 1)) continue;
     whole = false;
-    fits = fits && i >= row && i < row + 2 && axis.start == 0 && axis.step > 1 &&
-           axis.step <= 65536 && axis.count == (d[i] + axis.step - 1) / axis.step &&
-           (stride == 0 || stride == axis.step);
-    stride = axis.step;
-    if (fits) out[i - row] = axis.count;
+    if (i < row || i > row + 1 || step[i - row] != 1 || axis.start != 0 || axis.step < 2 ||
+        axis.step > 65536 || axis.count != (d[i] + axis.step - 1) / axis.step) {
+      return Fail("a part of ", &d);
+    }
+    step[i - row] = axis.step;
   }
   if (whole) return View(node, *in, d);
-  if (!fits || d.size() != 4 || !IsPlain(*in)) return Fail("a part of ", &d);
+  OnnxValue like = *in;
+  like.step = 1;
+  like.step_axis = 0;
+  const Node& from = GraphNode(in->node);
+  const bool line = from.oh == 1 || from.ow == 1;
+  if (d.size() != 4 || from.k != d[ChannelAxis(*in)]) return Fail("a part of ", &d);
+  if (step[0] != step[1] && !line) {
+    if (step[0] != 1 && step[1] != 1) return Fail("of two strides, of ", &d);
+    like.step_axis = step[0] == 1 ? 1 : 0;
+    like.step = step[like.step_axis];
+    return View(node, like, dims);
+  }
   Node& made = Open(*in, NodeKind::kSubsample);
-  made.stride = static_cast<int>(stride);
-  made.oh = static_cast<int>(out[0]);
-  made.ow = static_cast<int>(out[1]);
-  return CloseMap(node, *in);
+  made.stride = static_cast<int>(std::max(step[0], step[1]));
+  made.oh = static_cast<int>(dims[row]);
+  made.ow = static_cast<int>(dims[row + 1]);
+  return Close(node, like, dims);
 }
 
 bool OnnxImporter::Concat(const OnnxNode& node) {

@@ -22,6 +22,9 @@ struct OnnxValue {
   // Around the map: top, left, bottom, right, of this value.
   int border[4] = {0, 0, 0, 0};
   double border_value = 0;
+  // Of the map's rows (axis 0) or columns (1) every step-th, the others to follow.
+  int64_t step = 1;
+  size_t step_axis = 0;
   Dims dims;
   bool is_map() const { return node >= 0; }
   bool bordered() const { return border[0] + border[1] + border[2] + border[3] > 0; }

@@ -1,13 +1,17 @@
 #include "search/arguments.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 
 #include "engine/archive.h"
 #include "hw/json.h"
 #include "hw/vta_accelerator.h"
+#include "nn/onnx_import.h"
 #include "search/console.h"
+#include "search/layers.h"
 #include "search/run_folder.h"
 #include "search/suggest.h"
 
@@ -79,14 +83,30 @@ std::string FirstLine(const std::string& text, int* line_number) {
   return std::string();
 }
 
+bool HasEnding(const std::string& path, const char* ending) {
+  const size_t length = std::strlen(ending);
+  return path.size() > length && path.compare(path.size() - length, length, ending) == 0;
+}
+
+// By its name, or by its first byte: no text begins with the key of a model's ir_version.
+bool IsOnnx(const std::string& path) {
+  if (HasEnding(path, ".onnx")) return true;
+  if (!IsFile(path)) return false;
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  const int first = file != nullptr ? std::fgetc(file) : EOF;
+  if (file != nullptr) std::fclose(file);
+  return first == 0x08;
+}
+
 }  // namespace
 
 void NetworkArgument::Declare(FlagSet* flags, bool sized_by_data) {
   flags
       ->Text("network", "NAME|FILE|GENOTYPE", &text,
              "a name (" + JoinWords(nn::NetworkNames()) +
-                 "), a network.txt or its run folder, or a genotype like "
-                 "fbnet-cifar:k3_e6,skip,...")
+                 "), a network.txt or its run folder, a genotype like "
+                 "fbnet-cifar:k3_e6,skip,..." +
+                 (sized_by_data ? "" : ", or an ONNX model"))
       .Needed();
   flags->Number("width", &options.width, 0.05, 8, "multiplies the channels of a searched space");
   flags->Switch("always-pw", &options.always_pw,
@@ -96,6 +116,13 @@ void NetworkArgument::Declare(FlagSet* flags, bool sized_by_data) {
   flags->Int("resolution", &options.resolution, 0, 4096,
              "input height and width; 0: the network's own");
   flags->Int("channels", &options.channels, 0, 4096, "input channels; 0: the network's own");
+  DeclareUnsupportedFlag(&unsupported, flags);
+}
+
+void DeclareUnsupportedFlag(std::string* unsupported, FlagSet* flags) {
+  flags->Choice("unsupported", unsupported, nn::UnsupportedNames(),
+                "operators of an ONNX model that no accelerator here runs: an error, skipped at no "
+                "cost, or a copy of their maps to and from the host");
 }
 
 Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument) {
@@ -106,6 +133,13 @@ Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument) {
   }
   const std::vector<std::string> names = nn::NetworkNames();
   const std::string path = FileOf(argument.text, RunFolder::kNetwork, names);
+  if (!Contains(names, path) && IsOnnx(path)) {
+    if (!IsFile(path)) return {NotAFile(path, RunFolder::kNetwork), kExitFailure};
+    return {Status::Error("%s: an ONNX model has layers and weights but no blocks to train or "
+                          "search: rhnas cost, hw, compare, program and agent propose take one",
+                          path.c_str()),
+            kExitUsage};
+  }
   if (Contains(names, path) || !IsFile(path)) {
     if (LooksLikePath(path, ".txt")) {
       return {NotAFile(path, RunFolder::kNetwork), kExitFailure};
@@ -126,6 +160,50 @@ Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument) {
   if (network.ok()) return {network, kExitOk};
   return {Status::Error("%s:%d: %s", path.c_str(), line_number, network.status().message().c_str()),
           kExitFailure};
+}
+
+Argument<NetworkLayers> ResolveNetworkLayers(const NetworkArgument& argument) {
+  NetworkLayers result;
+  const std::string& path = argument.text;
+  if (!Contains(nn::NetworkNames(), path) && IsFile(path) && IsOnnx(path)) {
+    nn::OnnxOptions options;
+    const std::vector<std::string> ways = nn::UnsupportedNames();
+    const auto way = std::find(ways.begin(), ways.end(), argument.unsupported);
+    options.unsupported = static_cast<nn::Unsupported>(way - ways.begin());
+    options.weights = false;
+    options.resolution = argument.options.resolution;
+    options.channels = argument.options.channels;
+    if (argument.options.classes > 0 || argument.options.width != 1) {
+      return {Status::Error("--classes and --width are for networks of our own: %s has its layers",
+                            path.c_str()),
+              kExitUsage};
+    }
+    const Result<nn::OnnxModel> model = nn::ReadOnnx(path, options);
+    if (!model.ok()) return {model.status(), kExitFailure};
+    const nn::Node& image = model->graph.input();
+    result.name = path;
+    result.layers = ToHardwareLayers(model->layers);
+    result.macs = nn::TotalMacs(model->layers);
+    result.params = model->params;
+    result.h = image.h;
+    result.w = image.w;
+    result.c = image.c;
+    result.classes = model->graph.classes();
+    result.notes = model->notes;
+    return {result, kExitOk};
+  }
+  const Argument<nn::Network> found = ResolveNetwork(argument);
+  if (!found.value.ok()) return {found.value.status(), found.exit_code};
+  const nn::Network& network = *found.value;
+  result.name = network.name;
+  result.layers = ToHardwareLayers(nn::LayersOf(network.space, network.genotype));
+  result.macs = nn::Macs(network.space, network.genotype);
+  result.params = nn::Params(network.space, network.genotype);
+  result.h = network.space.h;
+  result.w = network.space.w;
+  result.c = network.space.c;
+  result.classes = network.space.classes;
+  return {result, kExitOk};
 }
 
 void DeclareAcceleratorFlag(std::string* accelerator, FlagSet* flags) {

@@ -1,10 +1,13 @@
 // What users write for a network, an accelerator or a table: a name, a file, a genotype.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "engine/status.h"
 #include "hw/accelerator.h"
+#include "hw/layer.h"
 #include "hw/space.h"
 #include "nn/space.h"
 #include "search/flags.h"
@@ -13,12 +16,13 @@ namespace rhnas::search {
 
 // --network NAME|FILE|GENOTYPE with the options of its space. A file holds the text of a network
 // (nn/space.h) on its first line that is neither empty nor a # comment; a run folder stands for its
-// network.txt.
+// network.txt. Where layers are all that is asked for it may be an ONNX model (nn/onnx_import.h).
 struct NetworkArgument {
   std::string text;
   nn::SpaceOptions options;
+  std::string unsupported = "fail";  // operators of an ONNX model (nn::Unsupported)
   // Declares --network, --width, --always-pw and, for networks that no data set sizes, --classes,
-  // --resolution, --channels.
+  // --resolution, --channels, --unsupported.
   void Declare(FlagSet* flags, bool sized_by_data);
 };
 
@@ -30,7 +34,19 @@ struct Argument {
   int exit_code = 0;
 };
 
+// A network that can be trained: an ONNX model is an error.
 Argument<nn::Network> ResolveNetwork(const NetworkArgument& argument);
+
+// What it takes to price a network: of one of ours, or of an ONNX model.
+struct NetworkLayers {
+  std::string name;
+  std::vector<hw::Layer> layers;
+  int64_t macs = 0, params = 0;
+  int h = 0, w = 0, c = 0, classes = 0;
+  std::vector<std::string> notes;  // what of a model is not costed as it stands
+};
+Argument<NetworkLayers> ResolveNetworkLayers(const NetworkArgument& argument);
+void DeclareUnsupportedFlag(std::string* unsupported, FlagSet* flags);
 
 // --accelerator NAME. Declares the flag; empty text: not given.
 void DeclareAcceleratorFlag(std::string* accelerator, FlagSet* flags);

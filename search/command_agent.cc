@@ -281,7 +281,7 @@ class AgentCommand : public Command {
     if (network_.text.empty()) {
       return console->Fail(kExitUsage, "propose needs --network NAME|FILE|GENOTYPE");
     }
-    const Argument<nn::Network> network = ResolveNetwork(network_);
+    const Argument<NetworkLayers> network = ResolveNetworkLayers(network_);
     if (!network.value.ok()) {
       return console->Fail(network.exit_code, network.value.status().message());
     }
@@ -294,8 +294,8 @@ class AgentCommand : public Command {
       return console->Fail(kExitFailure, Format("--area-max %g: no point of %s can be built",
                                                 area_max_, head_.hw_space.c_str()));
     }
-    const std::vector<hw::Layer> layers =
-        ToHardwareLayers(nn::LayersOf(network.value->space, network.value->genotype));
+    const std::vector<hw::Layer>& layers = network.value->layers;
+    for (const std::string& note : network.value->notes) console->Note("rhnas agent: " + note);
     const int64_t point = agent.Propose(layers, area_max_, points);
     const hw::DesignPtr design = space_->AtPoint(point);
     const CostSource source{&prices_, nullptr, nullptr};

@@ -195,6 +195,9 @@ class CompareCommand : public Command {
     hardware_.area_max = std::max(area_max_, 0.0);
     const Argument<std::shared_ptr<HardwareProblem>> made = MakeHardwareProblem(hardware_, pool);
     if (!made.value.ok()) return fail(made.exit_code, made.value.status().message());
+    for (const std::string& note : (*made.value)->network.notes) {
+      console->Note("rhnas compare: " + note);
+    }
     if (!(*made.value)->note.empty()) console->Note("rhnas compare: " + (*made.value)->note);
     const Status built = AddLandscape(made.value->get(), pool, &sink, stop);
     if (!built.ok()) return fail(kExitFailure, built.message());

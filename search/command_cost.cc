@@ -31,7 +31,8 @@ class CostCommand : public Command {
     return "--network NAME|FILE|GENOTYPE | --layers FILE [--hw NAME|FILE] [FLAGS]";
   }
   const char* notes() const override {
-    return "JSON keys: network, accelerator, hw, hw_name, valid, macs, params, latency_cycles, "
+    return "JSON keys: network, accelerator, hw, hw_name, valid, macs, params, notes, "
+           "latency_cycles, "
            "energy_pj,\n"
            "edp_pj_cycles, area_um2, dram_bytes, energy_parts, layers (one with fused_into runs in "
            "that "
@@ -59,6 +60,7 @@ class CostCommand : public Command {
     return "  rhnas cost --network fbnet-a --hw default --per-layer\n"
            "  rhnas cost --network runs/tiny-edp-s1 --hw runs/tiny-edp-s1/vta_config.json --json\n"
            "  rhnas cost --network resnet20 --hw scalesim-32x32 --per-layer\n"
+           "  rhnas cost --network model.onnx --unsupported host --per-layer\n"
            "  rhnas cost --layer \"conv 64x14x14 -> 64 k3 p1\" --explain\n"
            "  rhnas cost --layers vta_rtl_cycles.csv --csv";
   }
@@ -111,7 +113,7 @@ class CostCommand : public Command {
       return console->Fail(kExitUsage, "--tiling needs --layer");
     }
     if (!layer_.layer.empty()) return RunLayer(console);
-    const Argument<nn::Network> network = ResolveNetwork(network_);
+    const Argument<NetworkLayers> network = ResolveNetworkLayers(network_);
     if (!network.value.ok()) {
       return console->Fail(network.exit_code, network.value.status().message());
     }
@@ -128,8 +130,7 @@ class CostCommand : public Command {
 
     const std::vector<hw::BrokenRule> verdicts = design.CheckAll({});
     if (!verdicts.empty()) return Invalid(*network.value, family, design, verdicts, console);
-    const std::vector<hw::Layer> layers =
-        ToHardwareLayers(nn::LayersOf(network.value->space, network.value->genotype));
+    const std::vector<hw::Layer>& layers = network.value->layers;
     std::string why;
     CostSource source{&*table, nullptr, nullptr};
     if (!layer_table_.empty()) {
@@ -264,20 +265,23 @@ class CostCommand : public Command {
     return CostLayers(layers_, *config.value, *table, console);
   }
 
-  static void AddDesign(const nn::Network& network, const hw::Accelerator& family,
+  static void AddDesign(const NetworkLayers& network, const hw::Accelerator& family,
                         const hw::Design& design, hw::JsonWriter* json) {
     json->Key("network").String(network.name).Key("accelerator").String(family.name());
     json->Key("hw").Raw(design.ToJson()).Key("hw_name").String(design.ShortName());
   }
 
-  static void AddResult(const nn::Network& network, const hw::Accelerator& family,
+  static void AddResult(const NetworkLayers& network, const hw::Accelerator& family,
                         const hw::Design& design, const hw::DesignModel& model,
                         const std::vector<hw::Layer>& layers, const hw::NetworkCost& cost,
                         hw::JsonWriter* json) {
     AddDesign(network, family, design, json);
     json->Key("valid").Bool(true);
-    json->Key("macs").Int(nn::Macs(network.space, network.genotype));
-    json->Key("params").Int(nn::Params(network.space, network.genotype));
+    json->Key("macs").Int(network.macs);
+    json->Key("params").Int(network.params);
+    json->Key("notes").BeginArray();
+    for (const std::string& note : network.notes) json->String(note);
+    json->EndArray();
     AddCost(
         {cost.latency_cycles, cost.energy_pj, cost.edp_pj_cycles, cost.area_um2, cost.dram_bytes},
         json);
@@ -285,11 +289,10 @@ class CostCommand : public Command {
     AddLayers(layers, cost, model, json);
   }
 
-  std::string Text(const nn::Network& network, const hw::Design& design,
+  std::string Text(const NetworkLayers& network, const hw::Design& design,
                    const hw::DesignModel& model, const std::vector<hw::Layer>& layers,
                    const hw::NetworkCost& cost) const {
     const int64_t macs = design.macs_per_cycle();
-    const nn::Space& space = network.space;
     // A table of the user's own has one energy a layer, not its parts.
     const bool split = cost.energy.total_pj() > 0;
     const double share = split ? 100 / cost.energy.total_pj() : 0;
@@ -297,9 +300,9 @@ class CostCommand : public Command {
     if (per_layer_) text += LayerTable(layers, cost, model) + "\n";
     text += Format("network      %s\n", network.name.c_str());
     text += Format("             %s MACs, %s parameters, input %dx%dx%d, %d classes\n",
-                   Grouped(nn::Macs(space, network.genotype)).c_str(),
-                   Grouped(nn::Params(space, network.genotype)).c_str(), space.h, space.w, space.c,
-                   space.classes);
+                   Grouped(network.macs).c_str(), Grouped(network.params).c_str(), network.h,
+                   network.w, network.c, network.classes);
+    for (const std::string& note : network.notes) text += "note         " + note + "\n";
     text += Format("accelerator  %s, valid, %lld MACs a cycle\n", design.ShortName().c_str(),
                    static_cast<long long>(macs));
     text += Format("latency      %s cycles (%.1f%% of the MAC array used)\n",
@@ -320,7 +323,7 @@ class CostCommand : public Command {
     return text;
   }
 
-  static int Invalid(const nn::Network& network, const hw::Accelerator& family,
+  static int Invalid(const NetworkLayers& network, const hw::Accelerator& family,
                      const hw::Design& design, const std::vector<hw::BrokenRule>& verdicts,
                      Console* console) {
     const std::string error = Format("accelerator %s cannot be built", design.ShortName().c_str());

@@ -37,7 +37,8 @@ class HwCommand : public Command {
   const char* notes() const override {
     return "One search by one agent; rhnas compare has them all against each other. With --out "
            "the run can be\n"
-           "interrupted and resumed, to the same bytes. JSON keys: network, accelerator, hw, "
+           "interrupted and resumed, to the same bytes. JSON keys: network, notes, accelerator, "
+           "hw, "
            "hw_name, valid, agent,\n"
            "latency_cycles, energy_pj, edp_pj_cycles, area_um2, dram_bytes, objective, default, "
            "ratio, proposals,\n"
@@ -45,6 +46,7 @@ class HwCommand : public Command {
   }
   const char* examples() const override {
     return "  rhnas hw --network mobilenet_v2 --evaluations 129 --exact\n"
+           "  rhnas hw --network model.onnx --unsupported host --latency-max 3000000\n"
            "  rhnas hw --network fbnet-c --agent genetic --area-max 1 --bus 128 --out runs/mine";
   }
 
@@ -254,6 +256,9 @@ class HwCommand : public Command {
     hw::JsonWriter json;
     json.BeginObject();
     json.Key("network").String(problem.network.name);
+    json.Key("notes").BeginArray();
+    for (const std::string& note : problem.network.notes) json.String(note);
+    json.EndArray();
     json.Key("accelerator").String(problem.accelerator->name());
     json.Key("hw").Raw(environment.best()->ToJson());
     json.Key("hw_name").String(environment.best()->ShortName());
@@ -283,6 +288,7 @@ class HwCommand : public Command {
       console->Print(json.text() + "\n");
     } else {
       std::string text = "network      " + problem.network.name + "\n";
+      for (const std::string& note : problem.network.notes) text += "note         " + note + "\n";
       text += Format("accelerator  %s, by %s, least %s, limits: %s\n\n",
                      environment.best()->ShortName().c_str(), agent_.name.c_str(),
                      ObjectiveName(options_.objective), problem.LimitsText().c_str());

@@ -43,6 +43,7 @@ void DeclareHardwareFlags(HardwareOptions* o, FlagSet* flags) {
              "read layer costs from a table of rhnas table build, or a CSV of your own")
       .MayChange();
   DeclareInvalidFlag(&o->invalid, flags);
+  DeclareUnsupportedFlag(&o->unsupported, flags);
 }
 
 void DeclareAgentFlags(rl::AgentOptions* o, FlagSet* flags) {
@@ -100,7 +101,8 @@ Argument<std::shared_ptr<HardwareProblem>> MakeHardwareProblem(const HardwareOpt
   problem->options = o;
   NetworkArgument network;
   network.text = o.network;
-  Argument<nn::Network> resolved = ResolveNetwork(network);
+  network.unsupported = o.unsupported;
+  Argument<NetworkLayers> resolved = ResolveNetworkLayers(network);
   if (!resolved.value.ok()) return {resolved.value.status(), resolved.exit_code};
   problem->network = std::move(*resolved.value);
   Result<hw::CostTable> table = LoadCostTable(o.energy_table);
@@ -138,8 +140,7 @@ Argument<std::shared_ptr<HardwareProblem>> MakeHardwareProblem(const HardwareOpt
     problem->limits.board = *board;
   }
 
-  problem->layers =
-      ToHardwareLayers(nn::LayersOf(problem->network.space, problem->network.genotype));
+  problem->layers = problem->network.layers;
   if (!o.layer_table.empty()) {
     LayerTableQuestion asked;
     asked.path = o.layer_table;

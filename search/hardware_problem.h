@@ -20,6 +20,7 @@ namespace rhnas::search {
 
 struct HardwareOptions {
   std::string network;  // as --network of rhnas cost
+  std::string unsupported = "fail";
   std::string hw_space = "vta";
   int bus_bits = 64;  // 0: searched
   Objective objective = Objective::kEdp;
@@ -37,7 +38,7 @@ void DeclareAgentFlags(rl::AgentOptions* options, FlagSet* flags);
 
 struct HardwareProblem {
   HardwareOptions options;
-  nn::Network network;
+  NetworkLayers network;
   hw::CostTable table;
   const hw::Accelerator* accelerator = nullptr;
   std::shared_ptr<const hw::DesignSpace> space;
@@ -45,7 +46,7 @@ struct HardwareProblem {
   hw::DesignPtr reference;  // the default on the platform's bus
   double reference_area_um2 = 0;
   DesignCost reference_cost;
-  std::vector<hw::Layer> layers;
+  std::vector<hw::Layer> layers;  // of the network
   CostSource costs;
   std::shared_ptr<const hw::ValidSet> valid;   // that can be built and run networks
   std::shared_ptr<const Landscape> landscape;  // null until it is built

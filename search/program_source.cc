@@ -22,11 +22,11 @@ namespace {
 Argument<std::vector<hw::Layer>> LayerOfNetwork(const std::string& text, size_t colon) {
   NetworkArgument argument;
   argument.text = text.substr(0, colon);
+  argument.unsupported = "host";  // one layer is asked for, whatever else there is
   const std::string name = text.substr(colon + 1);
-  const Argument<nn::Network> network = ResolveNetwork(argument);
+  const Argument<NetworkLayers> network = ResolveNetworkLayers(argument);
   if (!network.value.ok()) return {network.value.status(), network.exit_code};
-  const std::vector<hw::Layer> layers =
-      ToHardwareLayers(nn::LayersOf(network.value->space, network.value->genotype));
+  const std::vector<hw::Layer>& layers = network.value->layers;
   std::vector<std::string> names;
   for (const hw::Layer& layer : layers) {
     if (layer.name == name) return {std::vector<hw::Layer>{layer}, kExitOk};
@@ -144,7 +144,9 @@ Argument<LoadedProgram> FromFile(const ProgramRequest& request) {
 }  // namespace
 
 Argument<std::vector<hw::Layer>> ResolveLayers(const std::string& text) {
-  const size_t colon = text.rfind(':');
+  // Names in an ONNX model may have colons themselves.
+  const size_t model = text.find(".onnx:");
+  const size_t colon = model != std::string::npos ? model + 5 : text.rfind(':');
   if (colon != std::string::npos) return LayerOfNetwork(text, colon);
   std::vector<hw::Layer> layers;
   std::string why;
