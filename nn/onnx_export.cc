@@ -19,28 +19,20 @@ constexpr char kImage[] =
 
 // --- float ---
 
-// Writes `to` = activation(from).
+// Writes `to` = activation(from). REQUIRES: there is one.
 void Activate(const Node& node, const std::string& from, const std::string& to,
               OnnxWriter* writer) {
   const std::string name = node.name + "/activation";
-  switch (node.activation) {
-    case Activation::kNone:
-      break;
-    case Activation::kRelu:
-      writer->Node("Relu", name, {from}, to);
-      break;
-    case Activation::kRelu6:
-      writer->Node("Clip", name, {from, writer->Scalar("clip/0", 0), writer->Scalar("clip/6", 6)},
-                   to);
-      break;
-    case Activation::kHSwish: {  // HardSwish is an operator of its own from opset 14 on
-      const std::string gate = node.name + "/gate";
-      writer->Node("HardSigmoid", gate, {from}, gate,
-                   OnnxAttributes().Float("alpha", 1.0f / 6).Float("beta", 0.5f));
-      writer->Node("Mul", name, {from, gate}, to);
-      break;
-    }
+  if (node.activation == Activation::kRelu) return writer->Node("Relu", name, to, {&from});
+  if (node.activation == Activation::kRelu6) {
+    const std::string low = writer->Scalar("clip/0", 0), high = writer->Scalar("clip/6", 6);
+    return writer->Node("Clip", name, to, {&from, &low, &high});
   }
+  // h-swish; HardSwish is an operator of its own from opset 14 on.
+  const std::string gate = node.name + "/gate";
+  const OnnxAttributes attributes = OnnxAttributes().Float("alpha", 1.0f / 6).Float("beta", 0.5f);
+  writer->Node("HardSigmoid", gate, gate, {&from}, &attributes);
+  writer->Node("Mul", name, to, {&from, &gate});
 }
 
 // --- int8 ---
@@ -66,7 +58,8 @@ class IntExporter {
 
   std::string Dequantized(const ExportTensor& tensor, int exponent) {
     const std::string value = tensor.name + "/float";
-    writer_.Node("DequantizeLinear", value, {writer_.Constant(tensor), Scale(exponent)}, value);
+    const std::string integers = writer_.Constant(tensor), scale = Scale(exponent);
+    writer_.Node("DequantizeLinear", value, value, {&integers, &scale});
     return value;
   }
 
@@ -74,7 +67,8 @@ class IntExporter {
   // shift right does that rounds towards minus infinity: see onnx_export.h.
   void Rounded(const IntNode& node, const std::string& from, double units, const std::string& to) {
     const float term = static_cast<float>(std::ldexp(units, node.exponent - node.shift));
-    writer_.Node("Add", to, {from, writer_.Scalar(node.node.name + "/half", term)}, to);
+    const std::string half = writer_.Scalar(node.node.name + "/half", term);
+    writer_.Node("Add", to, to, {&from, &half});
   }
   // 0 where nothing is rounded.
   static double HalfStep(int shift) { return shift > 0 ? std::ldexp(0.5, shift) : 0; }
@@ -85,15 +79,16 @@ class IntExporter {
     std::string value = from;
     if (node.low == 0 && node.high == 127) {  // QuantizeLinear stops at 127 itself
       value = name + "/relu";
-      writer_.Node("Relu", value, {from}, value);
+      writer_.Node("Relu", value, value, {&from});
     } else if (!Fits(node)) {
       value = name + "/clip";
-      writer_.Node("Clip", value,
-                   {from, Bound(node.low, node.exponent), Bound(node.high, node.exponent)}, value);
+      const std::string low = Bound(node.low, node.exponent);
+      const std::string high = Bound(node.high, node.exponent);
+      writer_.Node("Clip", value, value, {&from, &low, &high});
     }
-    const std::string integer = name + "/int8";
-    writer_.Node("QuantizeLinear", integer, {value, Scale(node.exponent), zero_}, integer);
-    writer_.Node("DequantizeLinear", name + "/float", {integer, Scale(node.exponent), zero_}, to);
+    const std::string integer = name + "/int8", scale = Scale(node.exponent);
+    writer_.Node("QuantizeLinear", integer, integer, {&value, &scale, &zero_});
+    writer_.Node("DequantizeLinear", name + "/float", to, {&integer, &scale, &zero_});
   }
 
   std::string Bound(int value, int exponent) {
@@ -160,19 +155,20 @@ class IntExporter {
     const std::string total = name + "/total", scaled = name + "/scaled";
     const std::string value = layers_.MapInput(index, 0);
     if (node.node.kind == NodeKind::kGlobalAvgPool) {
-      const std::string axes = writer_.Constant(Int64Tensor("axes/map", {2, 3}));
+      const std::string axes = writer_.Integers("axes/map", {2, 3});
       const std::string factor = writer_.Scalar(
           name + "/factor", std::ldexp(static_cast<float>(node.multiplier), -node.shift));
-      writer_.Node("ReduceSum", name, {value, axes}, total);
-      writer_.Node("Mul", scaled, {total, factor}, scaled);
+      writer_.Node("ReduceSum", name, total, {&value, &axes});
+      writer_.Node("Mul", scaled, scaled, {&total, &factor});
     } else {
       const int64_t taps = int64_t{node.node.r} * node.node.s;
       const std::vector<int8_t> weights(static_cast<size_t>(node.node.c * taps),
                                         static_cast<int8_t>(node.multiplier));
-      const ExportTensor filter =
-          Int8Tensor(name + "/filter", {node.node.c, 1, node.node.r, node.node.s}, weights);
-      writer_.Node("Conv", name, {value, Dequantized(filter, -node.shift)}, scaled,
-                   OnnxLayers::Window(node.node).Int("group", node.node.c));
+      const std::string filter = Dequantized(
+          Int8Tensor(name + "/filter", {node.node.c, 1, node.node.r, node.node.s}, weights),
+          -node.shift);
+      const OnnxAttributes attributes = OnnxLayers::Window(node.node).Int("group", node.node.c);
+      writer_.Node("Conv", name, scaled, {&value, &filter}, &attributes);
     }
     Rounded(node, scaled, (node.shift > 0 ? 0.5 : 0) - HalfStep(node.shift), to);
   }

@@ -64,11 +64,11 @@ OnnxAttributes OnnxLayers::Window(const Node& node) {
 
 std::string OnnxLayers::MapInput(int index, size_t i) {
   const int input = nodes_[At(index)]->inputs[i];
-  const std::string value = ValueOf(input);
+  const std::string& value = ValueOf(input);
   if (!flat_[At(input)] || flat_[At(index)]) return value;
-  const std::string& name = nodes_[At(index)]->name;
-  const std::string map = name + Format("/map%d", static_cast<int>(i));
-  writer_.Node("Unsqueeze", map, {value, writer_.Constant(Int64Tensor("axes/map", {2, 3}))}, map);
+  const std::string map = nodes_[At(index)]->name + Format("/map%d", static_cast<int>(i));
+  const std::string axes = writer_.Integers("axes/map", {2, 3});
+  writer_.Node("Unsqueeze", map, map, {&value, &axes});
   return map;
 }
 
@@ -78,80 +78,80 @@ void OnnxLayers::Dense(int index, const std::string& filter, const std::string& 
   std::string value = ValueOf(node.inputs[0]);
   if (!flat_[At(node.inputs[0])]) {
     const std::string flat = node.name + "/flat";
-    writer_.Node("Flatten", flat, {value}, flat, OnnxAttributes().Int("axis", 1));
+    writer_.Node("Flatten", flat, flat, {&value});
     value = flat;
   }
-  writer_.Node("Gemm", node.name, {value, filter, bias}, to, OnnxAttributes().Int("transB", 1));
+  const OnnxAttributes attributes = OnnxAttributes().Int("transB", 1);
+  writer_.Node("Gemm", node.name, to, {&value, &filter, &bias}, &attributes);
 }
 
 // Channels as groups x share, the two exchanged (Zhang et al., ShuffleNet, 2018).
-void OnnxLayers::Shuffle(int index, const std::string& to) {
-  const Node& node = *nodes_[At(index)];
+void OnnxLayers::Shuffle(const Node& node, const std::string& from, const std::string& to) {
   const std::string split = node.name + "/split", turned = node.name + "/turned";
-  const std::string apart = writer_.Constant(
-      Int64Tensor(split + "/shape", {0, node.groups, node.c / node.groups, node.h, node.w}));
-  const std::string together =
-      writer_.Constant(Int64Tensor(node.name + "/shape", {0, node.c, node.h, node.w}));
-  writer_.Node("Reshape", split, {MapInput(index, 0), apart}, split);
-  writer_.Node("Transpose", turned, {split}, turned,
-               OnnxAttributes().Ints("perm", {0, 2, 1, 3, 4}));
-  writer_.Node("Reshape", node.name, {turned, together}, to);
+  const std::string apart =
+      writer_.Integers(split + "/shape", {0, node.groups, node.c / node.groups, node.h, node.w});
+  const std::string together = writer_.Integers(node.name + "/shape", {0, node.c, node.h, node.w});
+  const OnnxAttributes attributes = OnnxAttributes().Ints("perm", {0, 2, 1, 3, 4});
+  writer_.Node("Reshape", split, split, {&from, &apart});
+  writer_.Node("Transpose", turned, turned, {&split}, &attributes);
+  writer_.Node("Reshape", node.name, to, {&turned, &together});
 }
 
 // He et al., 2015, section 3.3, option A.
-void OnnxLayers::Subsample(int index, const std::string& to) {
-  const Node& node = *nodes_[At(index)];
-  const bool widens = node.k > node.c;
-  const std::string taken = widens ? node.name + "/taken" : to;
-  const std::string starts = writer_.Constant(Int64Tensor("slice/starts", {0, 0}));
-  const std::string ends = writer_.Constant(Int64Tensor("slice/ends", {INT64_MAX, INT64_MAX}));
-  const std::string axes = writer_.Constant(Int64Tensor("slice/axes", {2, 3}));
-  const std::string steps = writer_.Constant(
-      Int64Tensor(Format("slice/steps%d", node.stride), {node.stride, node.stride}));
-  writer_.Node("Slice", widens ? taken : node.name, {MapInput(index, 0), starts, ends, axes, steps},
-               taken);
-  if (!widens) return;
+void OnnxLayers::Subsample(const Node& node, const std::string& from, const std::string& to) {
+  const std::string taken = node.k > node.c ? node.name + "/taken" : to;
+  const std::string starts = writer_.Integers("slice/starts", {0, 0});
+  const std::string ends = writer_.Integers("slice/ends", {INT64_MAX, INT64_MAX});
+  const std::string axes = writer_.Integers("axes/map", {2, 3});
+  const std::string steps = writer_.Integers(node.name + "/steps", {node.stride, node.stride});
+  writer_.Node("Slice", taken, taken, {&from, &starts, &ends, &axes, &steps});
+  if (node.k == node.c) return;
   const std::string pads =
-      writer_.Constant(Int64Tensor(node.name + "/pads", {0, 0, 0, 0, 0, node.k - node.c, 0, 0}));
-  writer_.Node("Pad", node.name, {taken, pads}, to);
+      writer_.Integers(node.name + "/pads", {0, 0, 0, 0, 0, node.k - node.c, 0, 0});
+  writer_.Node("Pad", node.name, to, {&taken, &pads});
 }
 
 void OnnxLayers::Operator(int index, const std::string& filter, const std::string& bias,
                           const std::string& to) {
   const Node& node = *nodes_[At(index)];
+  const char* op = "";
+  OnnxAttributes attributes;
+  std::string first, second;
+  if (node.kind != NodeKind::kInput && node.kind != NodeKind::kDense) first = MapInput(index, 0);
   switch (node.kind) {
     case NodeKind::kInput:
       return;
-    case NodeKind::kConv:
-      writer_.Node("Conv", node.name, {MapInput(index, 0), filter, bias}, to,
-                   Window(node).Int("group", node.groups));
-      return;
     case NodeKind::kDense:
       return Dense(index, filter, bias, to);
-    case NodeKind::kMaxPool:
-      writer_.Node("MaxPool", node.name, {MapInput(index, 0)}, to, Window(node));
-      return;
-    case NodeKind::kAvgPool:
-      writer_.Node("AveragePool", node.name, {MapInput(index, 0)}, to,
-                   Window(node).Int("count_include_pad", 1));
-      return;
-    case NodeKind::kGlobalAvgPool:
-      writer_.Node("GlobalAveragePool", node.name, {MapInput(index, 0)}, to);
-      return;
-    case NodeKind::kAdd:
-      writer_.Node("Add", node.name, {MapInput(index, 0), MapInput(index, 1)}, to);
-      return;
-    case NodeKind::kConcat: {
-      std::vector<std::string> inputs;
-      for (size_t i = 0; i < node.inputs.size(); ++i) inputs.push_back(MapInput(index, i));
-      writer_.Node("Concat", node.name, inputs, to, OnnxAttributes().Int("axis", 1));
-      return;
-    }
     case NodeKind::kShuffle:
-      return Shuffle(index, to);
+      return Shuffle(node, first, to);
     case NodeKind::kSubsample:
-      return Subsample(index, to);
+      return Subsample(node, first, to);
+    case NodeKind::kConcat: {
+      std::vector<std::string> inputs = {first};
+      for (size_t i = 1; i < node.inputs.size(); ++i) inputs.push_back(MapInput(index, i));
+      attributes.Int("axis", 1);
+      return writer_.Node("Concat", node.name, to, inputs, &attributes);
+    }
+    case NodeKind::kConv:
+      attributes = Window(node).Int("group", node.groups);
+      return writer_.Node("Conv", node.name, to, {&first, &filter, &bias}, &attributes);
+    case NodeKind::kAdd:
+      second = MapInput(index, 1);
+      return writer_.Node("Add", node.name, to, {&first, &second});
+    case NodeKind::kMaxPool:
+      op = "MaxPool";
+      attributes = Window(node);
+      break;
+    case NodeKind::kAvgPool:
+      op = "AveragePool";
+      attributes = Window(node).Int("count_include_pad", 1);
+      break;
+    case NodeKind::kGlobalAvgPool:
+      op = "GlobalAveragePool";
+      break;
   }
+  writer_.Node(op, node.name, to, {&first}, &attributes);
 }
 
 engine::Result<std::string> OnnxLayers::Finish(const std::string& name, const OnnxInfo& info,
@@ -161,7 +161,7 @@ engine::Result<std::string> OnnxLayers::Finish(const std::string& name, const On
   if (ValueOf(output_) != logits_) {
     const bool map = last.oh * last.ow > 1;
     if (!map) dims = {last.k};
-    writer_.Node(map ? "Identity" : "Flatten", logits_, {ValueOf(output_)}, logits_);
+    writer_.Node(map ? "Identity" : "Flatten", logits_, logits_, {&ValueOf(output_)});
   }
   writer_.Output(logits_, dims);
   writer_.Metadata("network", name);

@@ -35,8 +35,8 @@ class OnnxLayers {
  private:
   std::vector<int64_t> DimsOf(int index) const;
   void Dense(int index, const std::string& filter, const std::string& bias, const std::string& to);
-  void Shuffle(int index, const std::string& to);
-  void Subsample(int index, const std::string& to);
+  void Shuffle(const Node& node, const std::string& from, const std::string& to);
+  void Subsample(const Node& node, const std::string& from, const std::string& to);
 
   const std::vector<const Node*>& nodes_;
   int output_;

@@ -62,7 +62,7 @@ OnnxAttributes& OnnxAttributes::Float(const char* name, float value) {
   return *this;
 }
 
-OnnxAttributes& OnnxAttributes::Ints(const char* name, const std::vector<int64_t>& values) {
+OnnxAttributes& OnnxAttributes::Ints(const char* name, std::initializer_list<int64_t> values) {
   ProtoWriter attribute;
   attribute.String(kAttributeName, name);
   for (int64_t value : values) attribute.Int(kInts, value);
@@ -71,13 +71,26 @@ OnnxAttributes& OnnxAttributes::Ints(const char* name, const std::vector<int64_t
   return *this;
 }
 
-void OnnxWriter::Node(const char* op, const std::string& name,
-                      const std::vector<std::string>& inputs, const std::string& output,
-                      const OnnxAttributes& attributes) {
+void OnnxWriter::Node(const char* op, const std::string& name, const std::string& output,
+                      std::initializer_list<const std::string*> inputs,
+                      const OnnxAttributes* attributes) {
+  ProtoWriter node;
+  for (const std::string* input : inputs) node.String(kNodeInput, *input);
+  Add(node, op, name, output, attributes);
+}
+
+void OnnxWriter::Node(const char* op, const std::string& name, const std::string& output,
+                      const std::vector<std::string>& inputs, const OnnxAttributes* attributes) {
   ProtoWriter node;
   for (const std::string& input : inputs) node.String(kNodeInput, input);
+  Add(node, op, name, output, attributes);
+}
+
+void OnnxWriter::Add(ProtoWriter node, const char* op, const std::string& name,
+                     const std::string& output, const OnnxAttributes* attributes) {
   node.String(kNodeOutput, output).String(kNodeName, name).String(kOpType, op);
-  nodes_.Message(kNode, node.Raw(attributes.bytes()));
+  if (attributes != nullptr) node.Raw(attributes->bytes());
+  graph_.Message(kNode, node);
 }
 
 std::string OnnxWriter::Constant(const ExportTensor& tensor) {
@@ -86,7 +99,7 @@ std::string OnnxWriter::Constant(const ExportTensor& tensor) {
   ProtoWriter constant;
   for (int64_t size : tensor.shape) constant.Int(kDims, size);
   constant.Int(kDataType, DataTypeOf(tensor.type)).String(kTensorName, tensor.name);
-  constants_.Message(kInitializer, constant.String(kRawData, tensor.bytes));
+  graph_.Message(kInitializer, constant.String(kRawData, tensor.bytes));
   return tensor.name;
 }
 
@@ -94,16 +107,20 @@ std::string OnnxWriter::Scalar(const std::string& name, float value) {
   return Constant(FloatTensor(name, {}, {value}));
 }
 
+std::string OnnxWriter::Integers(const std::string& name, std::initializer_list<int64_t> values) {
+  return Constant(Int64Tensor(name, values));
+}
+
 void OnnxWriter::Input(const std::string& name, const std::vector<int64_t>& dims) {
-  inputs_.Message(kGraphInput, ValueInfo(name, dims));
+  graph_.Message(kGraphInput, ValueInfo(name, dims));
 }
 
 void OnnxWriter::Output(const std::string& name, const std::vector<int64_t>& dims) {
-  outputs_.Message(kGraphOutput, ValueInfo(name, dims));
+  graph_.Message(kGraphOutput, ValueInfo(name, dims));
 }
 
 void OnnxWriter::Shape(const std::string& name, const std::vector<int64_t>& dims) {
-  shapes_.Message(kValueInfo, ValueInfo(name, dims));
+  graph_.Message(kValueInfo, ValueInfo(name, dims));
 }
 
 void OnnxWriter::Metadata(const std::string& key, const std::string& value) {
@@ -113,9 +130,8 @@ void OnnxWriter::Metadata(const std::string& key, const std::string& value) {
 engine::Result<std::string> OnnxWriter::Finish(const std::string& graph_name,
                                                const std::string& version,
                                                const std::string& doc) const {
-  ProtoWriter graph;
-  graph.Raw(nodes_.bytes()).String(kGraphName, graph_name).Raw(constants_.bytes());
-  graph.Raw(inputs_.bytes()).Raw(outputs_.bytes()).Raw(shapes_.bytes());
+  ProtoWriter graph = graph_;  // fields of a message come in any order
+  graph.String(kGraphName, graph_name);
   ProtoWriter model;
   model.Int(kIrVersion, kOnnxIrVersion).String(kProducer, "rhnas");
   model.String(kProducerVersion, version).String(kDoc, doc).Message(kGraph, graph);

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "engine/status.h"
@@ -21,7 +21,7 @@ class OnnxAttributes {
  public:
   OnnxAttributes& Int(const char* name, int64_t value);
   OnnxAttributes& Float(const char* name, float value);
-  OnnxAttributes& Ints(const char* name, const std::vector<int64_t>& values);
+  OnnxAttributes& Ints(const char* name, std::initializer_list<int64_t> values);
   const std::string& bytes() const { return node_.bytes(); }
 
  private:
@@ -30,13 +30,17 @@ class OnnxAttributes {
 
 class OnnxWriter {
  public:
-  // A node that writes the value `output`.
-  void Node(const char* op, const std::string& name, const std::vector<std::string>& inputs,
-            const std::string& output, const OnnxAttributes& attributes = {});
+  // A node that writes the value `output`. Inputs by address: their names are copied at once.
+  void Node(const char* op, const std::string& name, const std::string& output,
+            std::initializer_list<const std::string*> inputs,
+            const OnnxAttributes* attributes = nullptr);
+  void Node(const char* op, const std::string& name, const std::string& output,
+            const std::vector<std::string>& inputs, const OnnxAttributes* attributes);
   // A constant; returns its name. The second of one name is dropped: constants are shared by name.
   std::string Constant(const ExportTensor& tensor);
-  // One float without dimensions.
+  // One float without dimensions; a list of integers.
   std::string Scalar(const std::string& name, float value);
+  std::string Integers(const std::string& name, std::initializer_list<int64_t> values);
   // float [N, dims..], N named so.
   void Input(const std::string& name, const std::vector<int64_t>& dims);
   void Output(const std::string& name, const std::vector<int64_t>& dims);
@@ -48,7 +52,10 @@ class OnnxWriter {
                                      const std::string& doc) const;
 
  private:
-  ProtoWriter nodes_, constants_, inputs_, outputs_, shapes_, metadata_;
+  // `node` with its inputs becomes one of the graph's.
+  void Add(ProtoWriter node, const char* op, const std::string& name, const std::string& output,
+           const OnnxAttributes* attributes);
+  ProtoWriter graph_, metadata_;
   std::vector<std::string> names_;  // of constants
 };
 
