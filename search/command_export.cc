@@ -1,6 +1,8 @@
 // rhnas export: a network as files that other tools read.
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
+#include <thread>
 
 #include "engine/archive.h"
 #include "hw/json.h"
@@ -11,6 +13,7 @@
 #include "search/command.h"
 #include "search/export_vta.h"
 #include "search/layers.h"
+#include "search/quantized.h"
 #include "search/report_text.h"
 #include "search/run_folder.h"
 #include "search/signals.h"
@@ -79,7 +82,9 @@ class ExportCommand : public Command {
     flags->Positional("FORMAT [RUN]", &words_);
     flags->Group("What");
     flags->Text("run", "RUN", &run_, "run folder or weights file; RUN after FORMAT says the same");
-    flags->Switch("int8", &int8_, "integers as the accelerator computes");
+    flags->Switch("int8", &int8_, "integers as the accelerator computes (rhnas eval --int8)");
+    flags->Text("data", "DIR", &data_,
+                "--int8, the first time: training images; default: where the run found them");
     flags->Switch("unfolded", &unfolded_, "safetensors, npy: batch norm's parameters apart");
     flags->Text("out", "FILE|DIR", &out_,
                 "file (onnx, safetensors) or folder to write; default: in the run folder");
@@ -145,6 +150,10 @@ class ExportCommand : public Command {
       *why = "--hw and --isa go with the format vta";
       return false;
     }
+    if (flags.given("data") && !int8_) {
+      *why = "--data goes with --int8: images that ranges are taken on";
+      return false;
+    }
     if (int8_ && run_.empty()) {
       *why = "--int8 needs a trained network: a run folder or a weights file";
       return false;
@@ -159,13 +168,8 @@ class ExportCommand : public Command {
     if (!run_.empty()) {
       Result<TrainedNetwork> trained = LoadTrained(run_);
       if (!trained.ok()) return trained.status();
-      if (!trained->note.empty()) console->Note("rhnas export: " + trained->note);
-      source_ = trained->source;
-      net_ = std::move(trained->net);
-      path_ = trained->path;
-      info_.mean = trained->mean;
-      info_.stddev = trained->stddev;
-      name_ = nn::ToText(trained->network.space, trained->network.genotype);
+      trained_ = std::move(*trained);
+      if (!trained_.note.empty()) console->Note("rhnas export: " + trained_.note);
     } else {
       const Argument<nn::Network> network = ResolveNetwork(network_);
       Status status = network.value.status();
@@ -174,24 +178,35 @@ class ExportCommand : public Command {
         *exit_code = network.value.ok() ? kExitUsage : network.exit_code;
         return status;
       }
-      const nn::Space space = OnlyThis(*network.value);
-      net_ = std::make_unique<nn::Supernet>(space, engine::Rng(seed_));
-      path_.choice.assign(space.searchable().size(), 0);
-      name_ = nn::ToText(network.value->space, network.value->genotype);
+      trained_.network = *network.value;
+      trained_.net = std::make_unique<nn::Supernet>(OnlyThis(*network.value), engine::Rng(seed_));
       if (!Is("vta")) console->Note("rhnas export: the weights are random, nothing is trained");
     }
-    graph_ = nn::MakeGraph(*net_, path_);
+    name_ = nn::ToText(trained_.network.space, trained_.network.genotype);
+    graph_ = nn::MakeGraph(*trained_.net, trained_.path);
     graph_.name = name_;
-    info_.version = kVersion;
     return Status::Ok();
   }
 
-  Status LoadIntegers(Console* /*console*/) { return Status::Error("--int8 is not there yet"); }
+  Status LoadIntegers(Console* console) {
+    Int8Options options;
+    options.data_dir = data_;
+    engine::ThreadPool pool(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+    Result<Int8Network> integers = LoadOrQuantize(run_, &trained_, options, pool);
+    if (!integers.ok()) return integers.status();
+    if (!integers->from_file) {
+      console->Note(Format("rhnas export: quantised on %d training images, kept in %s",
+                           integers->calibration, integers->file.c_str()));
+    }
+    integers_ = std::move(integers->graph);
+    return Status::Ok();
+  }
 
   Argument<std::vector<nn::ExportFile>> MakeFiles() {
     std::vector<nn::ExportFile> files;
     if (Is("onnx")) {
-      Result<std::string> model = int8_ ? nn::ToOnnx(integers_, info_) : nn::ToOnnx(graph_, info_);
+      const nn::OnnxInfo info = {kVersion, trained_.mean, trained_.stddev};
+      Result<std::string> model = int8_ ? nn::ToOnnx(integers_, info) : nn::ToOnnx(graph_, info);
       if (!model.ok()) return {model.status(), kExitFailure};
       files.push_back({"", std::move(*model)});
     } else if (Is("vta")) {
@@ -208,7 +223,7 @@ class ExportCommand : public Command {
               kExitFailure};
     } else {
       const std::vector<nn::ExportTensor> tensors = int8_       ? nn::TensorsOf(integers_)
-                                                    : unfolded_ ? nn::TensorsOf(*net_, path_)
+                                                    : unfolded_ ? nn::TensorsOf(*trained_.net, trained_.path)
                                                                 : nn::TensorsOf(graph_);
       nn::ExportMetadata metadata = {{"producer", std::string("rhnas ") + kVersion},
                                      {"network", name_}};
@@ -231,7 +246,7 @@ class ExportCommand : public Command {
       out_ = (folder.empty() ? "" : folder + "/") + (int8_ ? format_->int8_file : format_->file);
     }
     if (!ToFolder()) {
-      if (Status status = engine::CheckOutput(out_, source_); !status.ok()) return status;
+      if (Status status = engine::CheckOutput(out_, trained_.source); !status.ok()) return status;
       return engine::WriteFileAtomically(out_, files[0].bytes);
     }
     for (const nn::ExportFile& file : files) {
@@ -253,7 +268,7 @@ class ExportCommand : public Command {
     if (console->json()) {
       hw::JsonWriter json;
       json.BeginObject().Key("format").String(format_->name).Key("network").String(name_);
-      json.Key("source").String(source_).Key("int8").Bool(int8_).Key("out").String(out_);
+      json.Key("source").String(trained_.source).Key("int8").Bool(int8_).Key("out").String(out_);
       json.Key("files").BeginArray();
       for (const nn::ExportFile& file : files) {
         json.BeginObject().Key("name").String(file.name.empty() ? out_ : out_ + "/" + file.name);
@@ -264,7 +279,7 @@ class ExportCommand : public Command {
       return;
     }
     std::string text = "network      " + name_ + "\n";
-    if (!source_.empty()) text += "weights      " + source_ + "\n";
+    if (!trained_.source.empty()) text += "weights      " + trained_.source + "\n";
     text += Format("wrote        %s%s, %s bytes\n", out_.c_str(),
                    ToFolder() ? Format(": %d files", static_cast<int>(files.size())).c_str() : "",
                    Grouped(bytes).c_str());
@@ -272,18 +287,16 @@ class ExportCommand : public Command {
   }
 
   std::vector<std::string> words_;
-  std::string run_, out_, hw_, isa_ = "auto";
+  std::string run_, out_, hw_, data_, isa_ = "auto";
   bool int8_ = false, unfolded_ = false;
   NetworkArgument network_;
   uint64_t seed_ = 1;
   const ExportFormat* format_ = nullptr;
 
-  std::string source_, name_;
-  std::unique_ptr<nn::Supernet> net_;
-  nn::Genotype path_;
+  std::string name_;
+  TrainedNetwork trained_;
   nn::Graph graph_;
   nn::IntGraph integers_;
-  nn::OnnxInfo info_;
 };
 
 }  // namespace
