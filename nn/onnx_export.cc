@@ -1,7 +1,9 @@
 // See onnx_export.h. ONNX has channels before rows (N C H W), engine/ after them.
 #include "nn/onnx_export.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "engine/check.h"
 #include "nn/onnx_layers.h"
@@ -44,7 +46,8 @@ class IntExporter {
 
   engine::Result<std::string> Export(const OnnxInfo& info) {
     zero_ = writer_.Constant(Int8Tensor("zero", {}, {0}));
-    for (size_t i = 0; i < graph_.nodes.size(); ++i) Add(static_cast<int>(i));
+    if (engine::Status status = Input(info); !status.ok()) return status;
+    for (size_t i = 1; i < graph_.nodes.size(); ++i) Add(static_cast<int>(i));
     return layers_.Finish(graph_.name, info,
                           std::string(kImage) + "; int8 weights and maps, scales powers of two");
   }
@@ -113,15 +116,67 @@ class IntExporter {
     return true;
   }
 
+  // Steps of the input map per unit of a normalised image, all that give a channel's table: the
+  // table has rounded (byte / 255 - mean) / stddev x steps. False: no number does.
+  static bool StepsOf(const std::array<int8_t, 256>& table, double mean, double stddev, double* low,
+                      double* high) {
+    *low = 0;
+    *high = 1e9;
+    for (int byte = 0; byte < 256; ++byte) {
+      const double x = (byte / 255.0 - mean) / stddev;
+      const int value = table[static_cast<size_t>(byte)];
+      if (x == 0) continue;
+      double below = (value - 0.5) / x, above = (value + 0.5) / x;
+      if (x < 0) std::swap(below, above);
+      // At an end of the range every larger number does as well.
+      *low = std::max(*low, below);
+      if (std::abs(value) < 127) *high = std::min(*high, above);
+    }
+    return *low < *high;
+  }
+
+  // The image in the steps of its map, which each channel has of its own.
+  engine::Status Input(const OnnxInfo& info) {
+    const IntNode& node = NodeAt(0);
+    const std::string& name = node.node.name;
+    const size_t channels = graph_.input_table.size();
+    if (info.mean.size() != channels || info.stddev.size() != channels) {
+      return engine::Status::Error("%s: the mean and deviation of its images are not known",
+                                   graph_.name.c_str());
+    }
+    const double own = std::ldexp(1.0, -node.exponent);
+    std::vector<float> factors;
+    bool same = true;
+    for (size_t c = 0; c < channels; ++c) {
+      double low = 0, high = 0;
+      if (!StepsOf(graph_.input_table[c], double{info.mean[c]}, double{info.stddev[c]}, &low,
+                   &high)) {
+        return engine::Status::Error(
+            "%s: the table of channel %d is no rounded multiple of the "
+            "image, ONNX has no operator for it",
+            graph_.name.c_str(), static_cast<int>(c));
+      }
+      same = same && low < own && own < high;
+      factors.push_back(static_cast<float>((low + high) / 2 / own));
+    }
+    layers_.InputOf(0);
+    layers_.SetValue(0, name + "/quantized");
+    std::string value = name;
+    if (!same) {
+      value = name + "/scaled";
+      const std::string factor = writer_.Constant(
+          FloatTensor(name + "/factor", {static_cast<int64_t>(channels), 1, 1}, factors));
+      writer_.Node("Mul", value, value, {&name, &factor});
+    }
+    Requantize(node, value, layers_.ValueOf(0));
+    return engine::Status::Ok();
+  }
+
   void Add(int index) {
     const IntNode& node = NodeAt(index);
     const std::string& name = node.node.name;
     const std::string sum = name + "/sum";
     switch (node.node.kind) {
-      case NodeKind::kInput:
-        layers_.InputOf(index);
-        layers_.SetValue(index, name + "/quantized");
-        return Requantize(node, name, layers_.ValueOf(index));
       case NodeKind::kConv:
       case NodeKind::kDense: {
         const int unit = node.exponent - node.shift;

@@ -87,7 +87,9 @@ class EveryKind {
       std::array<int8_t, 256> table{};
       for (int byte = 0; byte < 256; ++byte) {
         const double value = (byte / 255.0 - double{graph_.mean[c]}) / double{graph_.stddev[c]};
-        const double grid = std::nearbyint(std::ldexp(value, -kExponent[0]));
+        // Channels have steps of their own, as equalisation leaves them.
+        const double steps = std::ldexp(1 - 0.07 * static_cast<double>(c), -kExponent[0]);
+        const double grid = std::floor(value * steps + 0.5);
         table[static_cast<size_t>(byte)] = static_cast<int8_t>(std::clamp(grid, -127.0, 127.0));
       }
       integers.input_table.push_back(table);

@@ -132,6 +132,29 @@ TEST_F(Cli, ExportTrained) {
   ASSERT_EQ(weights.code, 0) << weights.err;
   EXPECT_NE(ReadAll(dir_ + "/w.st").find("running_mean"), std::string::npos);
   EXPECT_EQ(ReadAll(dir_ + "/run/model.safetensors").find("running_mean"), std::string::npos);
+  // Integers: made from the run's training images the first time, then found.
+  for (const char* format : {"onnx", "safetensors", "npy", "vta"}) {
+    const Outcome outcome = Run({"export", format, "run", "--int8", "--json"});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.err.find("quantised on") != std::string::npos, format == std::string("onnx"));
+    EXPECT_TRUE(ParseOrFail(outcome.out).Find("int8")->boolean);
+  }
+  // The weights of a program in DRAM are what `rhnas program` makes of the same filters.
+  const auto values = [&](const std::string& npy) {
+    const std::string bytes = ReadAll(dir_ + "/run/npy-int8/" + npy);
+    const size_t header = static_cast<size_t>(static_cast<unsigned char>(bytes.at(8))) +
+                          256 * static_cast<size_t>(static_cast<unsigned char>(bytes.at(9)));
+    return bytes.substr(10 + header);
+  };
+  std::ofstream(dir_ + "/filter.raw", std::ios::binary) << values("stem.filter.npy");
+  std::ofstream(dir_ + "/bias.raw", std::ios::binary) << values("stem.bias.npy");
+  const std::string stem = "run/vta-int8/programs/001_stem";
+  const Outcome packed = Run({"program", "--run", stem + ".vta", "--weights", "filter.raw",
+                              "--bias", "bias.raw", "--dump", "packed", "--check"});
+  ASSERT_EQ(packed.code, 0) << packed.err;
+  EXPECT_EQ(ReadAll(dir_ + "/packed.wgt"), ReadAll(dir_ + "/" + stem + ".wgt"));
+  EXPECT_EQ(ReadAll(dir_ + "/packed.acc"), ReadAll(dir_ + "/" + stem + ".acc"));
+  EXPECT_GT(ReadAll(dir_ + "/packed.wgt").size(), 100u);
   // The weights file is not overwritten.
   EXPECT_EQ(Run({"export", "onnx", "run/best.weights", "--out", "run/best.weights"}).code, 1);
   if (HavePython("onnx")) {
