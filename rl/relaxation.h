@@ -12,10 +12,10 @@
 // Three settings. Published: Adam at 1e-7 on logits that start at 1e-3; in its 2,000 steps no logit
 // moves by more than 2e-4, so it is random search. Uncentred: the same loss at a rate that moves
 // the logits. A cost is positive, so every valid sample pushes its own choices away and invalid
-// ones never do: the logits drift to where nothing can be built, at any rate. Tuned: costs less
-// their moving average, which the published form does not have and which makes it follow its
-// samples as REINFORCE does. The cost here is that of the design relative to the reference's,
-// exp(-reward).
+// ones never do: the logits drift to where nothing can be built, at every rate that was tried.
+// Tuned: costs less their moving average, which the published form does not have and which makes it
+// follow its samples as REINFORCE does. The cost here is that of the design relative to the
+// reference's, exp(-reward).
 #pragma once
 
 #include "engine/optimizer.h"
@@ -27,8 +27,8 @@ namespace rhnas::rl {
 struct RelaxationOptions {
   const char* name = "relaxation";
   // Of Adam; 0: 10 / the samples with a gradient that the budget will have at the share so far, at
-  // most 0.3: near the best of five rates from 0.003 to 0.3 on three networks, 129 and 500
-  // evaluations, with and without invalid samples.
+  // most 0.3: of five rates from 0.003 to 0.3 near the best where invalid samples are met. Behind
+  // masks the uncentred form is the better one (docs/REPRODUCE.md).
   float learning_rate = 0;
   float logit_start = 0;
   // Of the relaxed probabilities: geometric from first to last over the budget (500 samples when

@@ -20,8 +20,6 @@ using engine::Status;
 
 namespace {
 
-// An agent that only repeats itself has converged.
-constexpr int64_t kActsPerEvaluation = 50;
 constexpr uint64_t kDraws = 4;  // stream of the seed, as in rhnas compare
 constexpr double kSaveSeconds = 2;
 constexpr int64_t kQuicklyEvaluated = 20000;  // points

@@ -14,8 +14,6 @@ using engine::Status;
 
 namespace {
 
-// An agent that only repeats itself has converged.
-constexpr int64_t kActsPerEvaluation = 50;
 // Streams of a run's seed: the agent's initial values come from the seed itself.
 constexpr uint64_t kDraws = 4;
 

@@ -36,6 +36,10 @@ void DeclareHardwareFlags(HardwareOptions* options, FlagSet* flags);
 // What an agent learns with; agents that do not know an option ignore it.
 void DeclareAgentFlags(rl::AgentOptions* options, FlagSet* flags);
 
+// An agent that proposes so often for each evaluation of its budget only repeats itself: it has
+// converged.
+inline constexpr int64_t kActsPerEvaluation = 50;
+
 struct HardwareProblem {
   HardwareOptions options;
   NetworkLayers network;
