@@ -76,8 +76,9 @@ class TrainCommand : public Command {
            "average 0.999\n"
            "  synth, folder         10 epochs of batches of 64, lr 0.05, label smoothing 0.1, "
            "average 0.99\n"
-           "  all                   random crops after padding by an eighth, mirrored (not mnist), "
-           "10% held out\n"
+           "  all                   random crops after padding by an eighth (mnist, "
+           "fashion-mnist: by 1),\n"
+           "                        mirrored (not mnist), 10% held out\n"
            "\n"
            "The run folder (default runs/train-SEED, with -2, -3, .. when taken) holds "
            "config.json, "
@@ -110,8 +111,9 @@ class TrainCommand : public Command {
                   "training images held out to choose the best epoch: below 1 a share, else a "
                   "count; 0: none");
     flags->Group("Augmentation");
-    flags->Int("crop", &o_.crop, -1, 4096,
-               "zero padding around images before the random crop; -1: an eighth of their height");
+    ByData(flags->Int(
+        "crop", &o_.crop, -1, 4096,
+        "zero padding around images before the random crop; -1: an eighth of their height"));
     flags->Switch("flip", &o_.flip,
                   "mirror every other image, by chance; not of mnist unless given");
     flags->Int("cutout", &o_.cutout, 0, 4096, "side of the square that cutout hides; 0: none");
@@ -154,6 +156,7 @@ class TrainCommand : public Command {
   // What was not given is the recipe's.
   void TakeRecipe(const FlagSet& flags) {
     const TrainOptions recipe = RecipeFor(o_.dataset);
+    if (!flags.given("crop")) o_.crop = recipe.crop;
     if (!flags.given("flip")) o_.flip = recipe.flip;
     if (!flags.given("epochs")) o_.epochs = recipe.epochs;
     if (!flags.given("batch")) o_.batch = recipe.batch;

@@ -56,6 +56,7 @@ void Visit(Archive archive, const std::string& prefix, Epoch& e) {
 // CIFAR: a learning rate of 0.1 at batches of 128 as He et al. (CVPR 2016, section 4.2) have it,
 // five times their weight decay, as a cosine of few epochs wants it. Label smoothing is small:
 // small networks fit these images barely as it is, which is why cutout and mixup are off too.
+// Fashion-MNIST is centred: crops by an eighth cost lenet5 a point of the held-out images.
 TrainOptions RecipeFor(const std::string& dataset) {
   TrainOptions recipe;
   recipe.flip = dataset != "mnist";
@@ -66,6 +67,7 @@ TrainOptions RecipeFor(const std::string& dataset) {
     recipe.label_smoothing = 0.05f;
     recipe.average = 0.999f;
   } else if (dataset == "mnist" || dataset == "fashion-mnist") {
+    recipe.crop = 1;
     recipe.epochs = 20;
     recipe.batch = 128;
     recipe.learning_rate = 0.1f;

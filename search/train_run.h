@@ -38,7 +38,7 @@ struct TrainOptions {
 };
 
 // The stated recipe of a data set: what epochs, batch, learning_rate, weight_decay,
-// label_smoothing, average, validation and flip are where the user does not say.
+// label_smoothing, average, crop and flip are where the user does not say.
 TrainOptions RecipeFor(const std::string& dataset);
 
 // What an epoch came to.

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "engine/archive.h"
@@ -208,6 +209,26 @@ TEST_F(TrainRuns, WhatCannotBeIsTold) {
   other.PutString("network", "resnet20");
   ASSERT_TRUE(other.Save(dir_ + "/other").ok());
   EXPECT_NE(run->Load(dir_ + "/other").message().find("resnet20"), std::string::npos);
+}
+
+// Real images: a single epoch of the recipe learns most of what there is (0.92 after twenty).
+TEST(SlowTrainRuns, LeNet5LearnsFashionMnist) {
+  const char* root = std::getenv("RHNAS_DATA");
+  if (root == nullptr) GTEST_SKIP() << "RHNAS_DATA is not set";
+  TrainOptions options = RecipeFor("fashion-mnist");
+  options.dataset = "fashion-mnist";
+  options.data_dir = std::string(root) + "/fashion-mnist";
+  options.epochs = 1;
+  options.validation = 0;
+  auto data = nn::OpenData({options.dataset, options.data_dir, 1, 0, 0});
+  ASSERT_TRUE(data.ok()) << data.status().message();
+  nn::SpaceOptions fit;
+  TrainRun::FitToData(*data, &fit);
+  auto run = TrainRun::Create(options, std::move(*data), *nn::ParseNetwork("lenet5", fit));
+  ASSERT_TRUE(run.ok()) << run.status().message();
+  Watch watch(run->get());
+  ASSERT_TRUE((*run)->Run(watch, watch.stop, {}).ok());
+  EXPECT_GT((*run)->test().accuracy, 0.84);
 }
 
 }  // namespace
