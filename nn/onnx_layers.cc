@@ -31,17 +31,17 @@ OnnxLayers::OnnxLayers(const std::vector<const Node*>& nodes, int output)
     bool flat = node->kind == NodeKind::kDense;
     if (node->kind == NodeKind::kAdd || node->kind == NodeKind::kConcat) {
       flat = true;
-      for (int input : node->inputs) flat = flat && flat_[At(input)];
+      for (int input : node->inputs) flat = flat && flat_[At(input)] != 0;
     }
-    flat_.push_back(flat);
+    flat_.push_back(flat ? 1 : 0);
     value_.push_back(node->name);
   }
-  if (flat_[At(output)]) value_[At(output)] = logits_;
+  if (flat_[At(output)] != 0) value_[At(output)] = logits_;
 }
 
 std::vector<int64_t> OnnxLayers::DimsOf(int index) const {
   const Node& node = *nodes_[At(index)];
-  if (flat_[At(index)]) return {node.k};
+  if (flat_[At(index)] != 0) return {node.k};
   if (node.kind == NodeKind::kInput) return {node.c, node.h, node.w};
   return {node.k, node.oh, node.ow};
 }
@@ -65,7 +65,7 @@ OnnxAttributes OnnxLayers::Window(const Node& node) {
 std::string OnnxLayers::MapInput(int index, size_t i) {
   const int input = nodes_[At(index)]->inputs[i];
   const std::string& value = ValueOf(input);
-  if (!flat_[At(input)] || flat_[At(index)]) return value;
+  if (flat_[At(input)] == 0 || flat_[At(index)] != 0) return value;
   const std::string map = nodes_[At(index)]->name + Format("/map%d", static_cast<int>(i));
   const std::string axes = writer_.Integers("axes/map", {2, 3});
   writer_.Node("Unsqueeze", map, map, {&value, &axes});
@@ -76,7 +76,7 @@ void OnnxLayers::Dense(int index, const std::string& filter, const std::string& 
                        const std::string& to) {
   const Node& node = *nodes_[At(index)];
   std::string value = ValueOf(node.inputs[0]);
-  if (!flat_[At(node.inputs[0])]) {
+  if (flat_[At(node.inputs[0])] == 0) {
     const std::string flat = node.name + "/flat";
     writer_.Node("Flatten", flat, flat, {&value});
     value = flat;

@@ -42,7 +42,7 @@ class OnnxLayers {
   int output_;
   std::string logits_;
   std::vector<std::string> value_;
-  std::vector<bool> flat_;  // the node's value is [N, k]
+  std::vector<char> flat_;  // the node's value is [N, k]
   OnnxWriter writer_;
 };
 
