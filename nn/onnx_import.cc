@@ -265,7 +265,8 @@ OnnxImporter::Handler OnnxImporter::HandlerOf(const std::string& type) {
                                            "Slice",
                                            "Concat",
                                            "ReduceMean",
-                                           "ReduceMax"};
+                                           "ReduceMax",
+                                           "ReduceSum"};
   size_t at = 0;
   while (at < std::size(kTypes) && type != kTypes[at]) ++at;
   switch (at) {
@@ -318,6 +319,7 @@ OnnxImporter::Handler OnnxImporter::HandlerOf(const std::string& type) {
       return &OnnxImporter::Concat;
     case 31:
     case 32:
+    case 33:
       return &OnnxImporter::Reduce;
     default:
       return nullptr;

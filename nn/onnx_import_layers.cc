@@ -132,6 +132,10 @@ bool OnnxImporter::Arithmetic(const OnnxNode& node) {
   if (!fits || d.size() > in->dims.size() || (node.type == "Div" && !first)) {
     return Fail("with a constant of ", &d);
   }
+  // Half a step before a quantiser turns its rounding up: part of the rounding.
+  if (node.type == "Add" && constant.single() && Quantized(node.outputs[0], constant.values[0])) {
+    return View(node, *in, in->dims);
+  }
   if (count == k) params_ += count;
   std::vector<double> scale(static_cast<size_t>(count), 1), shift(static_cast<size_t>(count), 0);
   for (size_t i = 0; constant.known && i < scale.size(); ++i) {
@@ -163,6 +167,10 @@ bool OnnxImporter::Affine(const OnnxNode& node, const OnnxValue& in,
   if (!fold) {
     made = &Open(in, NodeKind::kConv);
     made->groups = made->c;
+    if (GraphNode(in.node).kind == NodeKind::kInput) {
+      OpenExtra().free = true;
+      notes_.push_back(Title(node) + " prepares the image: left to the host, not costed");
+    }
     const auto k = static_cast<size_t>(options_.weights ? made->k : 0);
     made->filter.assign(k, 1);
     made->bias.assign(k, 0);
@@ -177,6 +185,21 @@ bool OnnxImporter::Affine(const OnnxNode& node, const OnnxValue& in,
     made->bias[i] = static_cast<float>(double{made->bias[i]} * scale[at] + shift[at]);
   }
   return fold ? View(node, in, in.dims) : Close(node, in, in.dims);
+}
+
+bool OnnxImporter::Quantized(int value, double x) const {
+  for (int depth = 0; depth < 3; ++depth) {
+    const std::vector<int>& readers = uses_[static_cast<size_t>(value)];
+    if (readers.size() != 1 || readers[0] < 0) return false;
+    const OnnxNode& node = file_.nodes[static_cast<size_t>(readers[0])];
+    if (node.type == "QuantizeLinear") {
+      const ConstTensor* scale = ConstantAt(node, 1);
+      return scale != nullptr && scale->single() && std::fabs(x) <= 0.501 * scale->values[0];
+    }
+    if ((node.type != "Relu" && node.type != "Clip") || node.outputs.empty()) return false;
+    value = node.outputs[0];
+  }
+  return false;
 }
 
 bool OnnxImporter::AddMaps(const OnnxNode& node) {
@@ -214,7 +237,10 @@ bool OnnxImporter::Activate(const OnnxNode& node) {
         return Fail("its bounds are no constants");
       }
     }
-    if (bounds[0] < -1e30 && bounds[1] > 1e30) return View(node, *in, in->dims);
+    const bool open = bounds[0] < -1e30 && bounds[1] > 1e30;
+    if (open || (bounds[0] < 0 && bounds[1] > 0 && Quantized(node.outputs[0], 0))) {
+      return View(node, *in, in->dims);
+    }
     if (bounds[0] != 0 || !(bounds[1] > 0)) return Fail("from anything but 0");
     if (bounds[1] < 1e30) {
       activation = Activation::kRelu6;

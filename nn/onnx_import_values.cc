@@ -173,7 +173,8 @@ bool OnnxImporter::View(const OnnxNode& node, const OnnxValue& value, const Dims
   OnnxValue view = value;
   view.dims = dims;
   extra_[static_cast<size_t>(value.node)].readers += Readers(node.outputs[0]) - 1;
-  // What an exporter spells out in several nodes, "conv/pads" and then "conv", is named by the last.
+  // What an exporter spells out in several nodes, "conv/pads" and then "conv", is named by the
+  // last.
   Node& from = GraphNode(value.node);
   if (!node.name.empty() && from.name.compare(0, node.name.size() + 1, node.name + "/") == 0 &&
       names_.emplace(node.name, value.node).second) {

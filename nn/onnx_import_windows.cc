@@ -257,6 +257,23 @@ bool OnnxImporter::Reduce(const OnnxNode& node) {
     if (!reduced || node.Int("keepdims", 1) != 0) dims.push_back(reduced ? 1 : in->dims[i]);
   }
   if (!fits) return Fail("not over all pixels of a map");
+  if (node.type == "ReduceSum") {
+    // A mean where the next node divides by the number of pixels, more or less.
+    const Node& from = GraphNode(in->node);
+    const std::vector<int>& readers = uses_[static_cast<size_t>(node.outputs[0])];
+    const OnnxNode* next = readers.size() == 1 && readers[0] >= 0
+                               ? &file_.nodes[static_cast<size_t>(readers[0])]
+                               : nullptr;
+    const ConstTensor* factor = next != nullptr ? ConstantAt(*next, 1) : nullptr;
+    if (factor == nullptr || next->type != "Mul" || !factor->single() ||
+        std::fabs(factor->values[0] * from.oh * from.ow - 1) > 0.02) {
+      return Fail("a sum over pixels that is not divided by their number");
+    }
+    part_[static_cast<size_t>(readers[0])] = 1;
+    OnnxNode mean = node;
+    mean.outputs = next->outputs;
+    return WholeMap(mean, *in, false, dims);
+  }
   return WholeMap(node, *in, node.type == "ReduceMax", dims);
 }
 

@@ -118,6 +118,9 @@ class OnnxImporter {
   bool Arithmetic(const OnnxNode& node);
   bool Affine(const OnnxNode& node, const OnnxValue& in, const std::vector<double>& scale,
               const std::vector<double>& shift, bool known);
+  // Does a quantiser read this value, behind a ReLU or a Clip perhaps, that rounds `x` away, or
+  // clips where the range of integers ends?
+  bool Quantized(int value, double x) const;
   bool AddMaps(const OnnxNode& node);
   bool Activate(const OnnxNode& node);
   bool ActivateAs(const OnnxNode& node, const OnnxValue& in, engine::Activation activation);
