@@ -55,7 +55,9 @@ class CExport : public ::testing::Test {
   }
 
   Outcome Shell(const std::string& command) const {
-    const std::string line = "cd '" + folder_ + "' && (" + command + ") >.log 2>&1";
+    // A make around the tests would speak to the one inside.
+    const std::string line =
+        "cd '" + folder_ + "' && unset MAKEFLAGS MAKELEVEL && (" + command + ") >.log 2>&1";
     const int status = std::system(line.c_str());
     std::ifstream file(folder_ + "/.log");
     std::stringstream text;
