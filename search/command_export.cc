@@ -10,6 +10,7 @@
 #include "nn/npy.h"
 #include "nn/onnx_export.h"
 #include "search/arguments.h"
+#include "search/c_report.h"
 #include "search/command.h"
 #include "search/export_vta.h"
 #include "search/layers.h"
@@ -41,6 +42,7 @@ constexpr ExportFormat kFormats[] = {
     {"safetensors", "model.safetensors", "model-int8.safetensors"},
     {"npy", "npy", "npy-int8"},
     {"vta", "vta", "vta-int8"},
+    {"c", "c", "c"},
 };
 
 bool IsFolder(const std::string& path) {
@@ -51,9 +53,9 @@ bool IsFolder(const std::string& path) {
 class ExportCommand : public Command {
  public:
   const char* name() const override { return "export"; }
-  const char* summary() const override { return "a network as ONNX, weights or VTA programs"; }
+  const char* summary() const override { return "a network as ONNX, weights, VTA programs or C"; }
   const char* usage() const override {
-    return "onnx | safetensors | npy | vta RUN [--int8] [--out FILE|DIR] [FLAGS]";
+    return "onnx | safetensors | npy | vta | c RUN [--int8] [--out FILE|DIR] [FLAGS]";
   }
   const char* notes() const override {
     return "RUN: a run folder (its best weights, else its last) or a weights file.\n\n"
@@ -69,12 +71,18 @@ class ExportCommand : public Command {
            "vta          vta_config.json, with vta_target.json as VTA's configuration tool takes "
            "it, and the\n"
            "             program of each layer (docs/PROGRAMS.md); with --int8 its weights as they "
-           "lie in DRAM.\n\n"
+           "lie in DRAM.\n"
+           "c            with --int8: C99 without malloc, one static arena; NAME.c, NAME.h, "
+           "NAME_weights.h, an\n"
+           "             example that checks itself, here and on a bare Cortex-M, and a Makefile. "
+           "Prints the flash\n"
+           "             and RAM that it needs.\n\n"
            "Without a run, --network gives a network whose weights are random.\n"
-           "JSON keys: format, network, source, int8, out, files (name, bytes), bytes.";
+           "JSON keys: format, network, source, int8, out, files (name, bytes), bytes; c: memory.";
   }
   const char* examples() const override {
     return "  rhnas export onnx runs/train-s1 --out resnet20.onnx\n"
+           "  rhnas export c runs/train-s1 --int8 --out resnet20-c\n"
            "  rhnas export vta --network mobilenet_v2_cifar --hw default --out mobilenet-vta";
   }
 
@@ -88,6 +96,8 @@ class ExportCommand : public Command {
     flags->Switch("unfolded", &unfolded_, "safetensors, npy: batch norm's parameters apart");
     flags->Text("out", "FILE|DIR", &out_,
                 "file (onnx, safetensors) or folder to write; default: in the run folder");
+    flags->Text("c-name", "NAME", &c_.name,
+                "c: what its files and functions are called; default: from the network");
     flags->Group("Without a run");
     network_.Declare(flags, /*sized_by_data=*/false);
     flags->Int64("seed", &seed_, "seed of the random weights");
@@ -154,6 +164,14 @@ class ExportCommand : public Command {
       *why = "--data goes with --int8: images that ranges are taken on";
       return false;
     }
+    if (Is("c") && !int8_) {
+      *why = "C code computes in integers: add --int8";
+      return false;
+    }
+    if (!Is("c") && flags.given("c-name")) {
+      *why = "--c-name goes with the format c";
+      return false;
+    }
     if (int8_ && run_.empty()) {
       *why = "--int8 needs a trained network: a run folder or a weights file";
       return false;
@@ -209,6 +227,9 @@ class ExportCommand : public Command {
       Result<std::string> model = int8_ ? nn::ToOnnx(integers_, info) : nn::ToOnnx(graph_, info);
       if (!model.ok()) return {model.status(), kExitFailure};
       files.push_back({"", std::move(*model)});
+    } else if (Is("c")) {
+      c_.origin = std::string("rhnas ") + kVersion + " from " + trained_.source;
+      return {nn::ExportC(integers_, c_, &c_report_), kExitFailure};
     } else if (Is("vta")) {
       std::string hw = hw_;
       if (hw.empty()) {
@@ -222,9 +243,10 @@ class ExportCommand : public Command {
                         int8_ ? &integers_ : nullptr),
               kExitFailure};
     } else {
-      const std::vector<nn::ExportTensor> tensors = int8_       ? nn::TensorsOf(integers_)
-                                                    : unfolded_ ? nn::TensorsOf(*trained_.net, trained_.path)
-                                                                : nn::TensorsOf(graph_);
+      const std::vector<nn::ExportTensor> tensors =
+          int8_       ? nn::TensorsOf(integers_)
+          : unfolded_ ? nn::TensorsOf(*trained_.net, trained_.path)
+                      : nn::TensorsOf(graph_);
       nn::ExportMetadata metadata = {{"producer", std::string("rhnas ") + kVersion},
                                      {"network", name_}};
       if (int8_) {
@@ -274,7 +296,9 @@ class ExportCommand : public Command {
         json.BeginObject().Key("name").String(file.name.empty() ? out_ : out_ + "/" + file.name);
         json.Key("bytes").Int(static_cast<int64_t>(file.bytes.size())).EndObject();
       }
-      json.EndArray().Key("bytes").Int(bytes).EndObject();
+      json.EndArray().Key("bytes").Int(bytes);
+      if (Is("c")) AddCReport(c_report_, &json);
+      json.EndObject();
       console->Print(json.text() + "\n");
       return;
     }
@@ -283,6 +307,7 @@ class ExportCommand : public Command {
     text += Format("wrote        %s%s, %s bytes\n", out_.c_str(),
                    ToFolder() ? Format(": %d files", static_cast<int>(files.size())).c_str() : "",
                    Grouped(bytes).c_str());
+    if (Is("c")) text += CReportText(c_report_);
     console->Print(text);
   }
 
@@ -297,6 +322,8 @@ class ExportCommand : public Command {
   TrainedNetwork trained_;
   nn::Graph graph_;
   nn::IntGraph integers_;
+  nn::CExportOptions c_;
+  nn::CReport c_report_;
 };
 
 }  // namespace

@@ -19,6 +19,9 @@ TEST_F(Cli, ExportMisuse) {
       {"onnx", "--network", kTiny, "--unfolded"},
       {"safetensors", "run", "--unfolded", "--int8"},
       {"onnx", "--network", kTiny, "--int8"},
+      {"c", "run"},
+      {"c", "--network", kTiny},
+      {"onnx", "run", "--c-name", "net"},
       {"onnx", "--network", "nasbench201:|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"},
       {"onnx", "--network", "no-such-network"}};
   for (const std::vector<std::string>& words : misuses) {
@@ -155,6 +158,32 @@ TEST_F(Cli, ExportTrained) {
   EXPECT_EQ(ReadAll(dir_ + "/packed.wgt"), ReadAll(dir_ + "/" + stem + ".wgt"));
   EXPECT_EQ(ReadAll(dir_ + "/packed.acc"), ReadAll(dir_ + "/" + stem + ".acc"));
   EXPECT_GT(ReadAll(dir_ + "/packed.wgt").size(), 100u);
+  // C code, which finds the logits that the evaluation found.
+  const Outcome c = Run({"export", "c", "run", "--int8", "--c-name", "net", "--json"});
+  ASSERT_EQ(c.code, 0) << c.err;
+  const hw::Json c_json = ParseOrFail(c.out);
+  const hw::Json* memory = c_json.Find("memory");
+  ASSERT_NE(memory, nullptr);
+  EXPECT_GT(NumberAt(*memory, "flash_bytes"), 20000);
+  EXPECT_EQ(NumberAt(*memory, "ram_bytes"), NumberAt(*memory, "arena_bytes") +
+                                                NumberAt(*memory, "image_bytes") +
+                                                NumberAt(*memory, "logits_bytes"));
+  EXPECT_FALSE(memory->Find("peak_maps")->items.empty());
+  const Outcome bad_name = Run({"export", "c", "run", "--int8", "--c-name", "a-b"});
+  EXPECT_EQ(bad_name.code, 1);
+  EXPECT_NE(bad_name.err.find("\"a-b\" cannot name C code"), std::string::npos) << bad_name.err;
+  const Outcome text = Run({"export", "c", "run", "--int8", "--out", "c2"});
+  EXPECT_NE(text.out.find("\nflash "), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("\nRAM "), std::string::npos) << text.out;
+  EXPECT_TRUE(fs::is_regular_file(dir_ + "/c2/tiny.c"));
+  if (RunTool({"sh", "-c", "command -v cc"}).code == 0) {
+    const ToolRun check = RunTool({"sh", "-c",
+                                   "cd " + dir_ +
+                                       "/run/c && cc -std=c99 -O1 -Wall -Wextra "
+                                       "-pedantic -Werror -o net main.c net.c && ./net"});
+    EXPECT_EQ(check.code, 0) << check.text;
+    EXPECT_NE(check.text.find("ok: "), std::string::npos) << check.text;
+  }
   // The weights file is not overwritten.
   EXPECT_EQ(Run({"export", "onnx", "run/best.weights", "--out", "run/best.weights"}).code, 1);
   if (HavePython("onnx")) {
