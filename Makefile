@@ -64,7 +64,7 @@ HOT_hw = energy execute_lanes layout lower_geometry micro_op_set micro_ops sched
   unit_timing
 COLD = $(filter-out $(HOT_hw:%=hw/%.cc),$(SOURCES_hw)) \
   $(addsuffix .cc,nn/blocks nn/c_code nn/c_export nn/c_export_text nn/c_plan nn/data nn/data_files nn/data_folder nn/genotype nn/graph nn/graph_evaluate nn/inference \
-  nn/calibrate nn/fine_tune nn/export_tensors nn/int_archive nn/layer_shape nn/nasbench201 nn/nasbench201_layers nn/npy nn/onnx_export \
+  nn/calibrate nn/export_tensors nn/int_archive nn/layer_shape nn/nasbench201 nn/nasbench201_layers nn/npy nn/onnx_export \
   nn/onnx_layers nn/onnx_writer nn/protobuf_writer nn/quantize nn/quantize_steps nn/safetensors \
   nn/space nn/space_catalogue nn/space_layers \
   nn/supernet nn/text nn/train nn/weight_average \

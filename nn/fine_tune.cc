@@ -52,38 +52,28 @@ struct Finish {
   float low = -127, high = 127;
 };
 
-// clip(floor(x scale + bias)), bias (or none) a channel; backward the slope of x scale + bias where
-// nothing is cut.
-Var FinishThrough(Tape& tape, Var x, Parameter* bias, const Finish& how) {
+// clip(floor(x scale)); backward the slope of x scale where nothing is cut.
+Var FinishThrough(Tape& tape, Var x, const Finish& how) {
   const Shape shape = tape.shape(x);
-  const int c = shape.last();
-  const int64_t rows = shape.rows();
-  const Var leaf = bias != nullptr ? tape.Leaf(*bias) : Var();
   const Var out = tape.NewValue(shape, true);
   const float* from = tape.value(x);
   float* to = tape.mutable_value(out);
-  const float* add = bias != nullptr ? bias->value.data() : nullptr;
-  const int64_t grain = std::max<int64_t>(1, kGrain / c);
-  tape.pool().ParallelFor(rows, grain, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin * c; i < end * c; ++i) {
-      const float sum = from[i] * how.scale + (add != nullptr ? add[i % c] : 0);
-      to[i] = Floor(std::clamp(sum, how.low, how.high));  // limits are integers
+  tape.pool().ParallelFor(shape.size(), kGrain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      to[i] = Floor(std::clamp(from[i] * how.scale, how.low, how.high));  // limits are integers
     }
   });
-  tape.OnBackward(out, [t = &tape, x, leaf, out, how, rows, c] {
-    const float *value = t->value(out), *dout = t->grad(out);
-    bool fresh = false, fresh_bias = false;
+  tape.OnBackward(out, [t = &tape, x, out, how] {
+    bool fresh = false;
     float* dx = t->AccumulateGrad(x, &fresh);
-    float* dbias = leaf.valid() ? t->AccumulateGrad(leaf, &fresh_bias) : nullptr;
-    if (dbias != nullptr && fresh_bias) std::fill(dbias, dbias + c, 0.0f);
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int k = 0; k < c; ++k) {
-        const int64_t i = row * c + k;
-        const float d = value[i] > how.low && value[i] < how.high ? dout[i] : 0;
-        if (dx != nullptr) dx[i] = (fresh ? 0 : dx[i]) + d * how.scale;
-        if (dbias != nullptr) dbias[k] += d;
+    if (dx == nullptr) return;
+    const float *value = t->value(out), *dout = t->grad(out);
+    t->pool().ParallelFor(t->shape(out).size(), kGrain, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; ++i) {
+        const float d = value[i] > how.low && value[i] < how.high ? dout[i] * how.scale : 0;
+        dx[i] = fresh ? d : dx[i] + d;
       }
-    }
+    });
   });
   return out;
 }
@@ -195,7 +185,11 @@ struct FineTuner::Impl {
         maps.push_back(Input(tape, batch));
         continue;
       }
-      const Var sums = Sums(tape, node.node, i, inputs);
+      Var sums = Sums(tape, node.node, i, inputs);
+      if (bias[i] != nullptr) {
+        const auto unit = static_cast<float>(std::ldexp(1.0, node.shift));
+        sums = engine::AddChannels(tape, sums, engine::Scale(tape, tape.Leaf(*bias[i]), unit));
+      }
       const NodeKind kind = node.node.kind;
       const bool copies = kind == NodeKind::kMaxPool || kind == NodeKind::kConcat ||
                           kind == NodeKind::kShuffle || kind == NodeKind::kSubsample;
@@ -207,7 +201,7 @@ struct FineTuner::Impl {
       finish.scale = static_cast<float>(std::ldexp(double{1} * node.multiplier, -node.shift));
       finish.low = static_cast<float>(node.low);
       finish.high = static_cast<float>(node.high);
-      maps.push_back(FinishThrough(tape, sums, bias[i].get(), finish));
+      maps.push_back(FinishThrough(tape, sums, finish));
     }
     const Var result = maps[static_cast<size_t>(graph.output)];
     return engine::Reshape(tape, result, Shape(batch.shape.dim[0], graph.classes()));

@@ -39,7 +39,7 @@ struct Int8Options {
   bool fresh = false;  // make it anew even where a file stands
   int calibration = kCalibrationImages;
   int finetune_epochs = 0;
-  float finetune_rate = 0.02f;  // steps of an integer, at first; falls to 0 by a cosine
+  float finetune_rate = 0.01f;  // steps of an integer, at first; falls to 0 by a cosine
   std::string data_dir;         // as RunDataOptions::dir
   // Called after steps of fine-tuning; false: stop there, an error.
   std::function<bool(int64_t step, int64_t steps, double loss)> progress;
