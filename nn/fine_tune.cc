@@ -52,27 +52,46 @@ struct Finish {
   float low = -127, high = 127;
 };
 
+// fn(i) for all i, in blocks of a fixed size first, which compilers make vectors of.
+template <typename F>
+void ForBlocks(int64_t begin, int64_t end, F fn) {
+  constexpr int kBlock = 16;
+  for (; begin + kBlock <= end; begin += kBlock) {
+    for (int i = 0; i < kBlock; ++i) fn(begin + i);
+  }
+  for (; begin < end; ++begin) fn(begin);
+}
+
 // clip(floor(x scale)); backward the slope of x scale where nothing is cut.
 Var FinishThrough(Tape& tape, Var x, const Finish& how) {
-  const Shape shape = tape.shape(x);
-  const Var out = tape.NewValue(shape, true);
-  const float* from = tape.value(x);
-  float* to = tape.mutable_value(out);
-  tape.pool().ParallelFor(shape.size(), kGrain, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) {
-      to[i] = Floor(std::clamp(from[i] * how.scale, how.low, how.high));  // limits are integers
-    }
+  const Var out = tape.NewValue(tape.shape(x), true);
+  const float* x_value = tape.value(x);
+  float* out_value = tape.mutable_value(out);
+  tape.pool().ParallelFor(tape.shape(x).size(), kGrain, [=](int64_t begin, int64_t end, int) {
+    const float* __restrict from = x_value;
+    float* __restrict to = out_value;
+    const float scale = how.scale, low = how.low, high = how.high;
+    ForBlocks(begin, end, [=](int64_t i) {  // limits are integers: clip first
+      float y = from[i] * scale;
+      y = y < low ? low : y;
+      to[i] = Floor(y > high ? high : y);
+    });
   });
   tape.OnBackward(out, [t = &tape, x, out, how] {
     bool fresh = false;
-    float* dx = t->AccumulateGrad(x, &fresh);
-    if (dx == nullptr) return;
-    const float *value = t->value(out), *dout = t->grad(out);
-    t->pool().ParallelFor(t->shape(out).size(), kGrain, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; ++i) {
-        const float d = value[i] > how.low && value[i] < how.high ? dout[i] * how.scale : 0;
-        dx[i] = fresh ? d : dx[i] + d;
-      }
+    float* dx_value = t->AccumulateGrad(x, &fresh);
+    if (dx_value == nullptr) return;
+    const float *y_value = t->value(out), *dout_value = t->grad(out);
+    if (fresh) std::fill(dx_value, dx_value + t->shape(out).size(), 0.0f);
+    t->pool().ParallelFor(t->shape(out).size(), kGrain, [=](int64_t begin, int64_t end, int) {
+      const float* __restrict y = y_value;
+      const float* __restrict dout = dout_value;
+      float* __restrict dx = dx_value;
+      const float scale = how.scale, low = how.low, high = how.high;
+      ForBlocks(begin, end, [=](int64_t i) {
+        const float above = y[i] > low ? scale : 0.0f;
+        dx[i] += dout[i] * (y[i] < high ? above : 0.0f);
+      });
     });
   });
   return out;
