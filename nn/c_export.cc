@@ -160,6 +160,7 @@ Result<std::vector<ExportFile>> ExportC(const IntGraph& graph, const CExportOpti
   words.Set("network", InComment(graph.name));
   words.Set("origin", options.origin.empty() ? "rhnas" : InComment(options.origin));
   words.Set("head", words.Fill(c_text::kHead));
+  words.Set("include", "#include");  // apart from the includes of our own sources
   words.Set("kernels", calls.kernels);
   words.Set("calls", calls.body);
   words.Set("arrays", arrays);

@@ -245,7 +245,7 @@ namespace {
 // ~x of a negative x is not negative, so nothing here is left to the implementation; compilers
 // make one arithmetic shift of it.
 const char kCode[] = R"(@head@
-#include "@name@.h"
+@include@ "@name@.h"
 
 #include <string.h>
 
@@ -284,7 +284,7 @@ static int8_t clip(int32_t x, int32_t low, int32_t high) {
   return (int8_t)(x < low ? low : x > high ? high : x);
 }
 @kernels@
-#include "@name@_weights.h"
+@include@ "@name@_weights.h"
 
 /* Maps share places: none is read after another was written over it. */
 static int8_t arena[@NAME@_ARENA_BYTES];
@@ -347,7 +347,7 @@ const char kCheck[] = R"(@head@
 /* Images of noise, and the logits that rhnas computes for them. */
 #include <stdint.h>
 
-#include "@name@.h"
+@include@ "@name@.h"
 
 static void @name@_check_image(int number, uint8_t *image) {
   uint32_t state = (uint32_t)number + 1;
@@ -368,7 +368,7 @@ const char kReadme[] = R"(# @name@
 @network@, int8. Written by @origin@.
 
 ```c
-#include "@name@.h"
+@include@ "@name@.h"
 int label = @name@_classify(image); /* @NAME@_HEIGHT x @NAME@_WIDTH pixels of @NAME@_CHANNELS bytes */
 ```
 
@@ -398,8 +398,8 @@ const char kMain[] = R"(/* Example and check of @name@.
 #include <stdio.h>
 #include <string.h>
 
-#include "@name@.h"
-#include "@name@_check.h"
+@include@ "@name@.h"
+@include@ "@name@_check.h"
 
 static uint8_t image[@NAME@_IMAGE_BYTES];
 static int8_t logits[@NAME@_LOGITS];
@@ -447,8 +447,8 @@ const char kCortexM[] =
 #include <stdint.h>
 #include <string.h>
 
-#include "@name@.h"
-#include "@name@_check.h"
+@include@ "@name@.h"
+@include@ "@name@_check.h"
 
 extern uint32_t stack_top, data_load, data_start, data_end, bss_start, bss_end;
 
