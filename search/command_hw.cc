@@ -107,6 +107,9 @@ class HwCommand : public Command {
 
     HardwareEnvironment environment(problem.Setup(), pool);
     environment.SetNetwork(problem.layers);
+    DesignRecord record;
+    if (!out_.empty() || !resume_.empty()) environment.set_record(&record);
+    record.BeginNetwork(problem.network.name, 0);
     agent_.budget = evaluations_;
     Result<std::unique_ptr<rl::Agent>> agent = rl::MakeAgent(agent_, environment, pool);
     if (!agent.ok()) return console->Fail(kExitUsage, agent.status().message());
@@ -123,6 +126,8 @@ class HwCommand : public Command {
         return console->Fail(status);
       }
       (*agent)->Load(*archive, "agent/");
+      record.Load(*archive, "record/");
+      record.BeginNetwork(problem.network.name, 0);
       if (!archive->status().ok()) return console->Fail(archive->status());
       rng.set_state(state);
     } else if (!out_.empty()) {
@@ -131,7 +136,7 @@ class HwCommand : public Command {
       folder = std::move(*created);
       Status status =
           folder.Write(RunFolder::kConfig, ConfigText(*flags, name(), words, agent_.seed));
-      if (status.ok()) status = Save(environment, **agent, rng, acts, folder);
+      if (status.ok()) status = Save(environment, record, **agent, rng, acts, folder);
       if (!status.ok()) {
         folder.Discard();
         return console->Fail(status);
@@ -164,14 +169,15 @@ class HwCommand : public Command {
       sink.Report(progress);
       if (folder.path().empty() || MonotonicSeconds() - saved_at < kSaveSeconds) continue;
       saved_at = MonotonicSeconds();
-      if (Status status = Save(environment, **agent, rng, acts, folder); !status.ok()) {
+      if (Status status = Save(environment, record, **agent, rng, acts, folder); !status.ok()) {
         sink.Finish();
         return console->Fail(status);
       }
     }
     sink.Finish();
     if (!folder.path().empty()) {
-      const Status status = Save(environment, **agent, rng, acts, folder);
+      Status status = Save(environment, record, **agent, rng, acts, folder);
+      if (status.ok()) status = WriteRecords(problem, environment, record, folder);
       if (!status.ok()) return console->Fail(status);
     }
     if (stop && going()) {
@@ -197,13 +203,15 @@ class HwCommand : public Command {
   }
 
  private:
-  static Status Save(const HardwareEnvironment& environment, const rl::Agent& agent,
-                     const engine::Rng& rng, int64_t acts, const RunFolder& folder) {
+  static Status Save(const HardwareEnvironment& environment, const DesignRecord& record,
+                     const rl::Agent& agent, const engine::Rng& rng, int64_t acts,
+                     const RunFolder& folder) {
     engine::ArchiveWriter archive;
     archive.Put("rng", rng.state());
     archive.Put("acts", acts);
     environment.Save(archive, "environment/");
     agent.Save(archive, "agent/");
+    record.Save(archive, "record/");
     return archive.Save(folder.File(RunFolder::kCheckpoint));
   }
 
@@ -229,6 +237,26 @@ class HwCommand : public Command {
       text += ": raise --latency-max, --area-max, --bus or --evaluations";
     }
     return console->Fail(kExitFailure, text);
+  }
+
+  // What the report is made from, as of a joint search (search/joint_search.h).
+  Status WriteRecords(const HardwareProblem& problem, const HardwareEnvironment& environment,
+                      const DesignRecord& record, const RunFolder& folder) const {
+    hw::JsonWriter json;
+    json.BeginObject().Key("phase").String("hardware").Key("epoch").Int(0);
+    json.Key("done").Int(environment.evaluations()).Key("total").Int(evaluations_);
+    json.Key("network").String(problem.network.name);
+    json.Key("accelerator").String(problem.accelerator->name());
+    json.Key("hw").Raw(environment.best()->ToJson());
+    AddProposals(environment.proposals(), *problem.accelerator, &json);
+    json.EndObject();
+    Status status = folder.Write("state.json", json.text() + "\n");
+    if (status.ok()) {
+      status = folder.Write("designs.csv", record.DesignsCsv(*problem.space, *problem.accelerator));
+    }
+    if (status.ok())
+      status = folder.Write("proposals.csv", record.ProposalsCsv(*problem.accelerator));
+    return status;
   }
 
   int Report(const HardwareProblem& problem, const HardwareEnvironment& environment,

@@ -45,10 +45,13 @@ std::string LogRow(const Progress& p, double seconds) {
 // checkpoint and the result matter more, and they report their own errors.
 class SearchSink : public ProgressSink, public TraceSink {
  public:
-  SearchSink(RunLog* log, double seconds_before, Console* console)
+  SearchSink(RunLog* log, const JointSearch* search, const RunFolder* folder, double seconds_before,
+             Console* console)
       : printer_(StandardErrorProgress()),
         log_(log),
         console_(console),
+        search_(search),
+        folder_(folder),
         started_(MonotonicSeconds() - seconds_before) {}
 
   void Report(const Progress& progress) override {
@@ -56,6 +59,14 @@ class SearchSink : public ProgressSink, public TraceSink {
     if (!progress.epoch_end) return;
     const Status added = log_->Add(LogRow(progress, MonotonicSeconds() - started_));
     if (!added.ok() && status_.ok()) status_ = added;
+    WriteRecords();
+  }
+  // At ends of epochs, and where the run ends or stops.
+  void WriteRecords() {
+    for (const RecordFile& file : search_->Records()) {
+      const Status written = folder_->Write(file.name, file.text);
+      if (!written.ok() && status_.ok()) status_ = written;
+    }
   }
   void Line(const std::string& text) override {
     printer_.Finish();
@@ -68,6 +79,8 @@ class SearchSink : public ProgressSink, public TraceSink {
   ProgressPrinter printer_;
   RunLog* log_;
   Console* console_;
+  const JointSearch* search_;
+  const RunFolder* folder_;
   double started_;
   Status status_;
 };
@@ -313,11 +326,12 @@ class SearchCommand : public Command {
     }
     console->Note("run folder   " + folder.path());
     if (!search->note().empty()) console->Note("rhnas search: " + search->note());
-    SearchSink sink(&*log, seconds, console);
+    SearchSink sink(&*log, search, &folder, seconds, console);
     if (trace_) search->SetTrace(&sink);
     const std::atomic<bool>& stop = InstallStopSignals();
     const Status status = search->Run(sink, stop, folder.File(RunFolder::kCheckpoint));
     sink.Finish();
+    sink.WriteRecords();
     if (!status.ok()) {
       return console->Fail(kExitFailure, status.message() + "; what was saved last is in " +
                                              folder.File(RunFolder::kCheckpoint));
