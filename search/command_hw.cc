@@ -6,6 +6,7 @@
 #include "search/command.h"
 #include "search/hardware_problem.h"
 #include "search/progress.h"
+#include "search/report_html.h"
 #include "search/report_json.h"
 #include "search/report_text.h"
 #include "search/run_folder.h"
@@ -309,6 +310,7 @@ class HwCommand : public Command {
     if (!folder.path().empty()) {
       status = folder.Write(problem.accelerator->file_name(), environment.best()->ToJson() + "\n");
       if (status.ok()) status = folder.Write(RunFolder::kResult, json.text() + "\n");
+      if (status.ok()) status = ReportBeside(folder.path());
     }
     if (console->json()) {
       console->Print(json.text() + "\n");
@@ -326,7 +328,7 @@ class HwCommand : public Command {
         text += Format("optimum      %s: %.6g; regret %.3f%%\n", optimum_name.c_str(), optimum,
                        100 * regret);
       }
-      if (!folder.path().empty()) text += "run folder   " + folder.path() + "\n";
+      if (!folder.path().empty()) text += "run folder   " + folder.path() + ", report.html\n";
       console->Print(text);
     }
     if (status.ok()) return kExitOk;

@@ -8,6 +8,7 @@
 #include "search/command.h"
 #include "search/joint_search.h"
 #include "search/progress.h"
+#include "search/report_html.h"
 #include "search/report_json.h"
 #include "search/report_text.h"
 #include "search/run_folder.h"
@@ -354,9 +355,10 @@ class SearchCommand : public Command {
     write(result.accelerator->file_name(), result.hw->ToJson() + "\n");
     write(RunFolder::kNetwork, result.network + "\n");
     write(RunFolder::kResult, json);
+    if (status.ok()) status = ReportBeside(folder.path());
     console->Print(console->json() ? json
                                    : "\n" + SearchResultText(result, options_) + "run folder   " +
-                                         folder.path() + "\n");
+                                         folder.path() + ", report.html\n");
     if (status.ok()) return kExitOk;
     // The result stands on standard output already, which with --json holds one document.
     console->Note("rhnas search: " + status.message());

@@ -77,8 +77,10 @@ std::string RatioText(double found, double base) {
   if (!std::isfinite(ratio)) return "";
   if (std::fabs(ratio - 1) < 0.0005) return "<p class=\"same\">= the same</p>";
   const bool better = ratio > 1;
+  const double factor = better ? ratio : 1 / ratio;
   return std::string("<p class=\"") + (better ? "good\">▼ " : "bad\">▲ ") +
-         Format("%.3g× ", better ? ratio : 1 / ratio) +
+         (factor < 1.095 ? Format("%.2g%% ", 100 * std::fabs(found / base - 1))
+                         : Format("%.3g× ", factor)) +
          (better ? "lower, better" : "higher, worse") + "</p>";
 }
 

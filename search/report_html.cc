@@ -170,9 +170,8 @@ Result<ReportFiles> WriteReport(const std::vector<std::string>& folders, const s
   return written;
 }
 
-std::string ReportBeside(const std::string& folder) {
-  const Result<ReportFiles> written = WriteReport({folder}, folder + "/report.html");
-  return written.ok() ? "" : written.status().message();
+Status ReportBeside(const std::string& folder) {
+  return WriteReport({folder}, folder + "/report.html").status();
 }
 
 }  // namespace rhnas::search

@@ -23,7 +23,7 @@ struct ReportFiles {
 // another origin at `out`, what cannot be written.
 engine::Result<ReportFiles> WriteReport(const std::vector<std::string>& folders,
                                         const std::string& out);
-// DIR/report.html, at the end of a run. Empty: written; else why not.
-std::string ReportBeside(const std::string& folder);
+// DIR/report.html, at the end of a run.
+engine::Status ReportBeside(const std::string& folder);
 
 }  // namespace rhnas::search
