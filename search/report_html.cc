@@ -45,7 +45,8 @@ std::string TitleOf(const ReportRun& run) {
   return what + ": " + run.name;
 }
 
-std::string Document(const std::string& title, const std::string& lead, const std::string& body) {
+std::string Document(const std::string& title, const std::string& lead, const std::string& body,
+                     bool several) {
   std::string page = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>";
   page += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>";
   page += kGenerator;
@@ -57,6 +58,7 @@ std::string Document(const std::string& title, const std::string& lead, const st
   for (size_t at = 0; (at = body.find(kMark, at)) != std::string::npos;) {
     at += sizeof kMark - 1;
     const std::string id = body.substr(at, body.find('"', at) - at);
+    if (several && id.compare(0, 3, "run") != 0) continue;
     const size_t heading = body.find("<h2>", at) + 4;
     links += "<a href=\"#" + id + "\">" + body.substr(heading, body.find("</h2>", at) - heading) +
              "</a>";
@@ -162,7 +164,8 @@ Result<ReportFiles> WriteReport(const std::vector<std::string>& folders, const s
     if (Status status = engine::WriteFileAtomically(path, text); !status.ok()) return status;
     written.data.push_back(path);
   }
-  if (Status status = engine::WriteFileAtomically(out, Document(title, lead, page.body));
+  if (Status status =
+          engine::WriteFileAtomically(out, Document(title, lead, page.body, runs.size() > 1));
       !status.ok()) {
     return status;
   }

@@ -29,6 +29,11 @@ std::string Percent(double share) {
   return std::isfinite(share) ? Format("%.3g%%", 100 * share) : "–";
 }
 
+// A training run tells both; the one on images that it was not trained on.
+const char* AccuracyColumn(const ReportRun& run) {
+  return run.log.Column("validation_accuracy") >= 0 ? "validation_accuracy" : "accuracy";
+}
+
 // Median over seeds of the regret after each evaluation at which some seed improved.
 struct Course {
   std::vector<std::pair<double, double>> points;
@@ -153,20 +158,20 @@ void AddSideBySide(const std::vector<ReportRun>& runs, ReportPage* page) {
   struct Row {
     const char* key;
     const char* title;
-    bool more;  // is better
+    int better;  // 1: more is, -1: less is, 0: neither
     double scale;
   };
-  constexpr Row kRows[] = {{"accuracy", "accuracy, %", true, 100},
-                           {"latency_cycles", "latency, cycles", false, 1},
-                           {"energy_pj", "energy, µJ", false, 1e-6},
-                           {"edp_pj_cycles", "energy-delay, pJ·cycles", false, 1},
-                           {"area_um2", "area, mm²", false, 1e-6},
-                           {"dram_bytes", "DRAM, bytes", false, 1},
-                           {"ratio.edp", "energy-delay, default / found", true, 1},
-                           {"macs", "multiply-accumulates", false, 1},
-                           {"params", "parameters", false, 1},
-                           {"evaluations", "evaluations", false, 1},
-                           {"seconds", "seconds", false, 1}};
+  constexpr Row kRows[] = {{"accuracy", "accuracy, %", 1, 100},
+                           {"latency_cycles", "latency, cycles", -1, 1},
+                           {"energy_pj", "energy, µJ", -1, 1e-6},
+                           {"edp_pj_cycles", "energy-delay, pJ·cycles", -1, 1},
+                           {"area_um2", "area, mm²", -1, 1e-6},
+                           {"dram_bytes", "DRAM, bytes", -1, 1},
+                           {"ratio.edp", "energy-delay, default / found", 1, 1},
+                           {"macs", "multiply-accumulates", 0, 1},
+                           {"params", "parameters", 0, 1},
+                           {"evaluations", "evaluations", 0, 1},
+                           {"seconds", "seconds", 0, 1}};
   std::vector<std::string> head = {""};
   DataTable data;
   data.columns = {"quantity"};
@@ -184,7 +189,7 @@ void AddSideBySide(const std::vector<ReportRun>& runs, ReportPage* page) {
       const double value = run.Result(row.key);
       if (!std::isfinite(value)) continue;
       ++known;
-      if (!std::isfinite(best) || (row.more ? value > best : value < best)) best = value;
+      if (!std::isfinite(best) || (row.better > 0 ? value > best : value < best)) best = value;
     }
     if (known == 0) continue;
     rows.push_back({row.title});
@@ -193,9 +198,10 @@ void AddSideBySide(const std::vector<ReportRun>& runs, ReportPage* page) {
       const double value = run.Result(row.key), shown = value * row.scale;
       const std::string text =
           shown >= 1e4 && shown < 1e12 ? Grouped(std::llround(shown)) : Format("%.4g", shown);
-      rows.back().push_back(!std::isfinite(value)        ? "–"
-                            : known > 1 && value == best ? "<b>" + text + "</b> <small>best</small>"
-                                                         : text);
+      rows.back().push_back(!std::isfinite(value) ? "–"
+                            : known > 1 && row.better != 0 && value == best
+                                ? "<b>" + text + "</b> <small>best</small>"
+                                : text);
       data.rows.back().push_back(std::isfinite(value) ? NumberText(value) : "");
     }
   }
@@ -256,7 +262,7 @@ void AddSideBySide(const std::vector<ReportRun>& runs, ReportPage* page) {
   std::vector<double> xs, ys;
   for (const ReportRun& run : runs) {
     for (const double x : run.log.Numbers("epoch")) xs.push_back(x);
-    for (const double y : run.log.Numbers("accuracy")) ys.push_back(y);
+    for (const double y : run.log.Numbers(AccuracyColumn(run))) ys.push_back(y);
   }
   if (!ys.empty()) {
     Axis y = Axis::Around("accuracy", false, ys);
@@ -265,7 +271,7 @@ void AddSideBySide(const std::vector<ReportRun>& runs, ReportPage* page) {
     plot.Axes(Axis::Around("epoch", false, xs), y);
     for (size_t i = 0; i < runs.size(); ++i) {
       const std::vector<double> epochs = runs[i].log.Numbers("epoch");
-      const std::vector<double> accuracy = runs[i].log.Numbers("accuracy");
+      const std::vector<double> accuracy = runs[i].log.Numbers(AccuracyColumn(runs[i]));
       std::vector<std::pair<double, double>> line;
       for (size_t k = 0; k < epochs.size(); ++k) line.push_back({epochs[k], accuracy[k]});
       if (line.empty()) continue;

@@ -164,7 +164,10 @@ std::string Roofline(const ReportRun& run, const hw::NetworkCost& cost, const hw
   std::vector<double> xs, ys;
   const std::vector<Program> programs = ProgramsOf(run.layers, cost);
   const auto x_of = [](const Program& p) {
-    return static_cast<double>(p.macs) / std::max(1.0, static_cast<double>(p.cost->dram_bytes));
+    // The bus reads and writes at the same time: the busier direction bounds.
+    const hw::Activity& a = p.cost->activity;
+    const int64_t bytes = std::max<int64_t>({a.dram_read_bytes(), a.dram_write_bytes(), 1});
+    return static_cast<double>(p.macs) / static_cast<double>(bytes);
   };
   const auto y_of = [](const Program& p) {
     return static_cast<double>(p.macs) / std::max(1.0, static_cast<double>(p.cost->latency_cycles));
@@ -180,8 +183,8 @@ std::string Roofline(const ReportRun& run, const hw::NetworkCost& cost, const hw
   };
   add_roof(design);
   if (compared) add_roof(*run.reference);
-  const Axis x = Axis::Around("multiply-accumulates per byte of DRAM", true, xs);
-  const Axis y = Axis::Around("multiply-accumulates per cycle", true, ys);
+  const Axis x = Axis::Around("MACs per byte, of reads or writes, whichever are more", true, xs);
+  const Axis y = Axis::Around("MACs per cycle", true, ys);
   Plot plot("Roofline", "Programs under the roof that the array's peak and the bus set");
   plot.Axes(x, y);
   const auto roof = [&](const hw::Design& of, const char* css) {
@@ -259,6 +262,7 @@ void AddNetwork(const ReportRun& run, ReportPage* page) {
                     "latency_cycles",
                     "energy_pj",
                     "dram_bytes",
+                    "dram_read_bytes",
                     "bound",
                     "compute_cycles",
                     "load_cycles",
@@ -278,14 +282,14 @@ void AddNetwork(const ReportRun& run, ReportPage* page) {
     const auto text = [fused](int64_t value) {
       return fused ? std::string() : std::to_string(value);
     };
-    layers.rows.push_back({layer.name, LayerKindName(layer), ShapeText(layer),
-                           run.layers[program].name, std::to_string(layer.macs()),
-                           text(c.latency_cycles), fused ? "" : NumberText(c.energy_pj),
-                           text(c.dram_bytes), fused ? "fused" : hw::BoundName(c.bound),
-                           text(c.compute_cycles), text(c.load_cycles), text(c.store_cycles),
-                           text(c.fetch_cycles), fused ? "" : model.ScheduleText(c),
-                           base.chain == 0 ? "" : std::to_string(base.latency_cycles),
-                           base.chain == 0 ? "" : NumberText(base.energy_pj)});
+    layers.rows.push_back(
+        {layer.name, LayerKindName(layer), ShapeText(layer), run.layers[program].name,
+         std::to_string(layer.macs()), text(c.latency_cycles), fused ? "" : NumberText(c.energy_pj),
+         text(c.dram_bytes), text(c.activity.dram_read_bytes()),
+         fused ? "fused" : hw::BoundName(c.bound), text(c.compute_cycles), text(c.load_cycles),
+         text(c.store_cycles), text(c.fetch_cycles), fused ? "" : model.ScheduleText(c),
+         base.chain == 0 ? "" : std::to_string(base.latency_cycles),
+         base.chain == 0 ? "" : NumberText(base.energy_pj)});
     rows.push_back({Escaped(layer.name), LayerKindName(layer), Escaped(ShapeText(layer)),
                     Grouped(layer.macs()), fused ? "–" : Grouped(c.latency_cycles),
                     fused ? "–" : EnergyText(c.energy_pj), fused ? "–" : Grouped(c.dram_bytes),

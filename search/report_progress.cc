@@ -40,6 +40,7 @@ std::string Picture(const ReportRun& run, const std::string& column) {
   const auto [least, most] = std::minmax_element(seen.begin(), seen.end());
   if (*least == *most) return "";  // a setting, not a course
   std::string label = column;
+  std::replace(label.begin(), label.end(), '_', ' ');
   bool percent = column.find("accuracy") != std::string::npos, log_axis = false;
   for (const Curve& curve : kCurves) {
     if (column != curve.column) continue;
@@ -47,7 +48,7 @@ std::string Picture(const ReportRun& run, const std::string& column) {
     percent = curve.percent;
     log_axis = curve.log && *least > 0;
   }
-  if (run.command == "train" && column == "accuracy") label = "accuracy";
+  if (run.command == "train" && column == "accuracy") label = "training accuracy";
   Axis x = Axis::Around("epoch", false, epochs), y = Axis::Around("", log_axis, values);
   y.percent = percent;
   Plot plot(label, label + " over epochs", 330, 200);
@@ -159,16 +160,17 @@ void AddProgress(const ReportRun& run, ReportPage* page) {
   if (curves.empty() && run.arch.empty()) return;
   page->Begin("Course");
   if (!curves.empty()) {
-    std::string caption = "Vertical lines: where a phase ends";
+    std::string phases, last;
     const int phase = run.log.Column("phase");
-    std::string last;
     for (size_t i = 0; i < run.log.rows.size(); ++i) {
       if (run.log.Text(i, phase) == last) continue;
-      caption += (last.empty() ? " (" : ", ") + run.log.Text(i, phase);
       last = run.log.Text(i, phase);
+      phases += (phases.empty() ? "" : ", ") + last;
     }
-    page->Figure("Epoch by epoch", "<div class=\"curves\">" + curves + "</div>", caption + ").",
-                 "log", run.log, "wide free");
+    const std::string caption =
+        phases == last ? "" : "Vertical lines: where a phase ends (" + phases + ").";
+    page->Figure("Epoch by epoch", "<div class=\"curves\">" + curves + "</div>", caption, "log",
+                 run.log, "wide free");
   }
   if (!run.arch.empty()) AddHeatMap(run, page);
   page->End();

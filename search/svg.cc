@@ -122,7 +122,7 @@ std::vector<double> Axis::Ticks() const {
 }
 
 std::string Axis::Text(double value) const {
-  if (percent) return NumberText(std::round(value * 1000) / 10) + "%";
+  if (percent) return ShortNumber(value * 100) + "%";
   return ShortNumber(std::fabs(value) < (high - low) * 1e-9 ? 0 : value);
 }
 
