@@ -108,7 +108,6 @@ class HardwareEnvironment : public rl::Environment {
   const DesignCost& reference_cost() const { return reference_cost_; }
   double best_reward() const { return best_reward_; }
 
-  const hw::DesignSpace& space() const { return *setup_.space; }
   const Proposals& proposals() const { return proposals_; }
   // What a budget counts: distinct points proposed, valid or not, anew for each network.
   int64_t evaluations() const { return proposals_.distinct; }
