@@ -93,7 +93,9 @@ class SearchCommand : public Command {
   const char* usage() const override { return "[--out DIR | --resume DIR] [FLAGS]"; }
   const char* notes() const override {
     return "The run folder (default runs/SPACE-OBJECTIVE-sSEED, with -2, -3, .. when taken) holds\n"
-           "config.json (every setting), log.csv (a row an epoch), result.json, vta_config.json, "
+           "config.json (every setting), log.csv (a row an epoch), result.json, report.html (see "
+           "rhnas report)\n"
+           "with designs.csv, proposals.csv, epochs.csv and arch.csv, vta_config.json, "
            "network.txt,\n"
            "last.weights (the network as trained, for rhnas eval and rhnas export), the "
            "checkpoint, "

@@ -105,8 +105,8 @@ double Die(std::vector<hw::AreaPart> parts, const char* title, double x, double 
 std::string Floorplan(const ReportRun& run, DataTable* data) {
   const std::vector<hw::AreaPart> found = run.design->AreaPartsOf(run.table);
   const std::vector<hw::AreaPart> base = run.reference->AreaPartsOf(run.table);
-  data->columns = {"part",      "unit",          "found_count",   "found_bytes",
-                   "found_um2", "default_count", "default_bytes", "default_um2"};
+  *data = ParseDataTable(
+      "part,unit,found_count,found_bytes,found_um2,default_count,default_bytes,default_um2\n");
   for (size_t i = 0; i < found.size() && i < base.size(); ++i) {
     data->rows.push_back({found[i].name, found[i].unit});
     for (const hw::AreaPart* part : {&found[i], &base[i]}) {

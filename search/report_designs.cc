@@ -74,7 +74,7 @@ void AddAccuracyPlot(const ReportRun& run, ReportPage* page) {
     designs.push_back({design_edp[i], accuracy[at], i});
     xs.push_back(design_edp[i]);
   }
-  const double found = run.Result("edp_pj_cycles"), base = run.Result("default.edp_pj_cycles");
+  const double found = run.Result("edp_pj_cycles"), base = run.Default("edp_pj_cycles");
   const double test = run.Result("accuracy");
   for (const double x : {found, base}) xs.push_back(x);
   ys.push_back(test);
@@ -135,10 +135,8 @@ void AddAreaPlot(const ReportRun& run, ReportPage* page) {
     ys.push_back(cost[i]);
   }
   if (points.empty()) return;
-  const std::string key = column;
-  const double found_area = run.Result("area_um2") * 1e-6, found = run.Result(key);
-  const double base_area = run.Result("default.area_um2") * 1e-6,
-               base = run.Result("default." + key);
+  const double found_area = run.Result("area_um2") * 1e-6, found = run.Result(column);
+  const double base_area = run.Default("area_um2") * 1e-6, base = run.Default(column);
   for (const double x : {found_area, base_area}) xs.push_back(x);
   for (const double y : {found, base}) ys.push_back(y);
   Plot plot("Designs of the last network",
@@ -229,7 +227,7 @@ void AddRules(const ReportRun& run, ReportPage* page) {
   std::vector<double> sums(p.columns.size(), 0);
   int shown = 0;
   for (size_t column = kValid; column < p.columns.size(); ++column) {
-    for (const double count : p.Numbers(p.columns[column])) sums[column] += count;
+    for (const double count : p.Numbers(p.columns[column].c_str())) sums[column] += count;
     if (sums[column] > 0 || column == kValid) ++shown;
   }
   double y = 6;
@@ -238,7 +236,7 @@ void AddRules(const ReportRun& run, ReportPage* page) {
             28 + 20 * shown);
   for (size_t column = kValid; column < p.columns.size(); ++column) {
     if (sums[column] == 0 && column > kValid) continue;
-    const std::vector<double> counts = p.Numbers(p.columns[column]);
+    const std::vector<double> counts = p.Numbers(p.columns[column].c_str());
     const std::string& name = p.columns[column];
     std::string what = name;
     if (name == "unmappable") what += ": can be built, but the network cannot run there";

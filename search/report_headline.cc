@@ -30,16 +30,15 @@ void Card(const char* title, const std::string& value, const std::string& unit,
 // A card of a cost that result.json has for both sides, or of what was computed anew.
 void CostCard(const ReportRun& run, const char* title, const char* key, double found, double base,
               std::string (*text)(double), const char* unit, std::string* body) {
-  const std::string path = key;
-  if (std::isfinite(run.Result(path))) found = run.Result(path);
-  if (std::isfinite(run.Result("default." + path))) base = run.Result("default." + path);
+  if (std::isfinite(run.Result(key))) found = run.Result(key);
+  if (std::isfinite(run.Default(key))) base = run.Default(key);
   if (!std::isfinite(found)) {
     if (!std::isfinite(base)) return;
     Card(title, text(base), unit, "on the default accelerator", base, NAN, body);
     return;
   }
-  Card(title, ResultNumber(run, path, text(found)), unit,
-       ResultNumber(run, "default." + path, text(base)), found, base, body);
+  Card(title, ResultNumber(run, key, text(found)), unit,
+       ResultNumber(run, (std::string("default.") + key).c_str(), text(base)), found, base, body);
 }
 
 std::string Cycles(double value) { return Grouped(static_cast<int64_t>(value)); }
@@ -65,7 +64,7 @@ std::string Text(const hw::Json* value) {
 
 }  // namespace
 
-std::string ResultNumber(const ReportRun& run, const std::string& key, const std::string& shown) {
+std::string ResultNumber(const ReportRun& run, const char* key, const std::string& shown) {
   const double value = run.Result(key);
   if (!std::isfinite(value)) return Escaped(shown);
   return "<data value=\"" + NumberText(value) + "\" data-key=\"" + Escaped(key) + "\">" +
@@ -175,10 +174,10 @@ void AddSettings(const ReportRun& run, ReportPage* page) {
   }
   body += "</p><details open=\"open\"><summary>All settings</summary><dl class=\"settings\">";
   DataTable data;
-  data.columns = {"setting", "value"};
+  data = ParseDataTable("setting,value\n");
   if (const hw::Json* settings = run.config.Find("settings"); settings != nullptr) {
     for (const auto& member : settings->members) {
-      const std::string value = run.Setting(member.first);
+      const std::string value = run.Setting(member.first.c_str());
       body += "<div><dt>" + Escaped(member.first) + "</dt><dd>" +
               (value.empty() ? "–" : Escaped(value)) + "</dd></div>";
       data.rows.push_back({member.first, value});

@@ -12,6 +12,7 @@ using engine::Format;
 
 namespace {
 
+constexpr char kEdp[] = "edp_pj_cycles";
 constexpr size_t kStyles = 6;  // line styles and marks that are told apart
 constexpr Mark kMarks[kStyles] = {Mark::kCircle,  Mark::kSquare, Mark::kTriangle,
                                   Mark::kDiamond, Mark::kCross,  Mark::kStar};
@@ -91,7 +92,7 @@ void AddMethods(const ReportRun& run, ReportPage* page) {
   plot.Axes(Axis::Around("evaluations", true, xs), y);
   std::vector<std::vector<std::string>> rows;
   DataTable data;
-  data.columns = {"method", "evaluation", "median_regret"};
+  data = ParseDataTable("method,evaluation,median_regret\n");
   for (size_t i = courses.size(); i > 0; --i) {  // the best on top
     const std::string& name = methods->members[i - 1].first;
     plot.Line(courses[i - 1].points, Style(i - 1), true);
@@ -174,7 +175,7 @@ void AddSideBySide(const std::vector<ReportRun>& runs, ReportPage* page) {
                            {"seconds", "seconds", 0, 1}};
   std::vector<std::string> head = {""};
   DataTable data;
-  data.columns = {"quantity"};
+  data = ParseDataTable("quantity\n");
   for (size_t i = 0; i < runs.size(); ++i) {
     head.push_back("<a href=\"#run" + std::to_string(i + 1) + "\">" +
                    Escaped(std::string(1, static_cast<char>('A' + i % 26)) + " " + runs[i].name) +
@@ -224,9 +225,9 @@ void AddSideBySide(const std::vector<ReportRun>& runs, ReportPage* page) {
     const char* other = with_accuracy ? "accuracy" : "area_um2";
     std::vector<double> xs, ys;
     for (const ReportRun& run : runs) {
-      for (const char* of : {"", "default."}) {
-        const double x = run.Result(std::string(of) + "edp_pj_cycles");
-        const double y = run.Result(with_accuracy ? other : std::string(of) + other);
+      for (const bool found : {true, false}) {
+        const double x = found ? run.Result(kEdp) : run.Default(kEdp);
+        const double y = found || with_accuracy ? run.Result(other) : run.Default(other);
         if (!std::isfinite(x) || !std::isfinite(y)) continue;
         xs.push_back(x);
         ys.push_back(with_accuracy ? y : y * 1e-6);
@@ -240,12 +241,12 @@ void AddSideBySide(const std::vector<ReportRun>& runs, ReportPage* page) {
     y.percent = with_accuracy;
     plot.Axes(Axis::Around("energy-delay product, pJ·cycles", true, xs), y);
     for (size_t i = 0; i < runs.size(); ++i) {
-      for (const char* of : {"default.", ""}) {
-        const double x = runs[i].Result(std::string(of) + "edp_pj_cycles");
-        const double y_value =
-            with_accuracy ? runs[i].Result(other) : runs[i].Result(std::string(of) + other) * 1e-6;
+      for (const bool found : {false, true}) {
+        const double x = found ? runs[i].Result(kEdp) : runs[i].Default(kEdp);
+        const double value =
+            found || with_accuracy ? runs[i].Result(other) : runs[i].Default(other);
+        const double y_value = with_accuracy ? value : value * 1e-6;
         if (!std::isfinite(x) || !std::isfinite(y_value)) continue;
-        const bool found = *of == 0;
         plot.Put(x, y_value, found ? Mark::kStar : Mark::kDiamond, found ? "st" : "df",
                  runs[i].name + (found ? "" : ", default accelerator") +
                      Format("\nEDP %.4g pJ·cycles", x));

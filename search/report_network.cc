@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "search/design_record.h"
 #include "search/layers.h"
 #include "search/report_page.h"
 #include "search/report_text.h"
@@ -209,7 +210,7 @@ std::string Roofline(const ReportRun& run, const hw::NetworkCost& cost, const hw
 
 std::string EnergyBars(const ReportRun& run, const hw::NetworkCost& cost, bool compared,
                        DataTable* data) {
-  data->columns = {"part", "found_pj", "default_pj"};
+  *data = ParseDataTable("part,found_pj,default_pj\n");
   const double most = std::max(cost.energy_pj, compared ? run.reference_cost->energy_pj : 0);
   Plot plot("Where the energy goes", "Energy by part of the found and the default accelerator", 480,
             compared ? 132 : 82);
@@ -253,25 +254,12 @@ void AddNetwork(const ReportRun& run, ReportPage* page) {
   page->Begin("Network");
   page->body += "<p class=\"muted\"><code>" + Escaped(run.network) + "</code>" +
                 (compared ? "" : ", here on the default accelerator") + "</p>";
-  DataTable layers;
-  layers.columns = {"layer",
-                    "kind",
-                    "shape",
-                    "program",
-                    "macs",
-                    "latency_cycles",
-                    "energy_pj",
-                    "dram_bytes",
-                    "dram_read_bytes",
-                    "bound",
-                    "compute_cycles",
-                    "load_cycles",
-                    "store_cycles",
-                    "fetch_cycles",
-                    "schedule",
-                    "default_latency_cycles",
-                    "default_energy_pj"};
-  std::vector<std::vector<std::string>> rows;
+  std::string csv =
+      "layer,kind,shape,program,macs,latency_cycles,dram_bytes,dram_read_bytes,compute_cycles,"
+      "load_cycles,store_cycles,fetch_cycles,energy_pj,bound,schedule,default_latency_cycles,"
+      "default_energy_pj\n";
+      std::vector<std::vector<std::string>>
+          rows;
   size_t program = 0;
   for (size_t i = 0; i < run.layers.size(); ++i) {
     const hw::Layer& layer = run.layers[i];
@@ -279,17 +267,22 @@ void AddNetwork(const ReportRun& run, ReportPage* page) {
     const hw::LayerCost& base = run.reference_cost->layers[i];
     const bool fused = c.chain == 0;
     if (!fused) program = i;
-    const auto text = [fused](int64_t value) {
-      return fused ? std::string() : std::to_string(value);
-    };
-    layers.rows.push_back(
-        {layer.name, LayerKindName(layer), ShapeText(layer), run.layers[program].name,
-         std::to_string(layer.macs()), text(c.latency_cycles), fused ? "" : NumberText(c.energy_pj),
-         text(c.dram_bytes), text(c.activity.dram_read_bytes()),
-         fused ? "fused" : hw::BoundName(c.bound), text(c.compute_cycles), text(c.load_cycles),
-         text(c.store_cycles), text(c.fetch_cycles), fused ? "" : model.ScheduleText(c),
-         base.chain == 0 ? "" : std::to_string(base.latency_cycles),
-         base.chain == 0 ? "" : NumberText(base.energy_pj)});
+    const std::string end =
+        base.chain == 0 ? ","
+                        : std::to_string(base.latency_cycles) + "," + NumberText(base.energy_pj);
+    csv +=
+        CsvField(layer.name) + Format(",%s,%s,", LayerKindName(layer), ShapeText(layer).c_str()) +
+        CsvField(run.layers[program].name) + Format(",%lld,", static_cast<long long>(layer.macs()));
+    if (fused) {
+      csv += ",,,,,,,,fused,,";
+    } else {
+      for (const int64_t value : {c.latency_cycles, c.dram_bytes, c.activity.dram_read_bytes(),
+                                  c.compute_cycles, c.load_cycles, c.store_cycles, c.fetch_cycles})
+        csv += std::to_string(value) + ",";
+      csv += NumberText(c.energy_pj) + "," + hw::BoundName(c.bound) + "," +
+             CsvField(model.ScheduleText(c)) + ",";
+    }
+    csv += end + "\n";
     rows.push_back({Escaped(layer.name), LayerKindName(layer), Escaped(ShapeText(layer)),
                     Grouped(layer.macs()), fused ? "–" : Grouped(c.latency_cycles),
                     fused ? "–" : EnergyText(c.energy_pj), fused ? "–" : Grouped(c.dram_bytes),
@@ -302,7 +295,7 @@ void AddNetwork(const ReportRun& run, ReportPage* page) {
                   "dense and pointwise convolutions, others pale). C, M, F: bound by compute, "
                   "memory, instruction fetch. Layers without a gap run as one program.") +
           (compared ? " Dashed: the default accelerator." : ""),
-      "layers", layers, "wide");
+      "layers", ParseDataTable(csv), "wide");
   page->body += "<div class=\"two\">";
   const bool other_roof = compared && (design.bus_bits() != run.reference->bus_bits() ||
                                        design.macs_per_cycle() != run.reference->macs_per_cycle());

@@ -29,7 +29,7 @@ struct ReportPage {
 
 // A number of result.json under this key, as the page shows it; the exact value stands in the
 // element.
-std::string ResultNumber(const ReportRun& run, const std::string& key, const std::string& shown);
+std::string ResultNumber(const ReportRun& run, const char* key, const std::string& shown);
 // "▲ 1.26× better" with its class; `lower` is better.
 std::string RatioText(double found, double base);
 std::string SquareMillimetres(double um2);

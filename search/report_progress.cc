@@ -31,7 +31,7 @@ constexpr Curve kCurves[] = {{"loss", "training loss", false, false},
 
 std::string Picture(const ReportRun& run, const std::string& column) {
   const DataTable& log = run.log;
-  const std::vector<double> epochs = log.Numbers("epoch"), values = log.Numbers(column);
+  const std::vector<double> epochs = log.Numbers("epoch"), values = log.Numbers(column.c_str());
   std::vector<double> seen;
   for (const double value : values) {
     if (std::isfinite(value)) seen.push_back(value);

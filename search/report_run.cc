@@ -7,7 +7,6 @@
 #include "hw/number.h"
 #include "search/arguments.h"
 #include "search/design_record.h"
-#include "search/layers.h"
 #include "search/run_folder.h"
 #include "search/search_flags.h"
 #include "search/table_flags.h"
@@ -69,8 +68,8 @@ DataTable ReadTable(const std::string& path) {
 
 // What a search prices may come from a user's own table of layers: then the model's numbers are
 // others, and showing them would contradict the result.
-bool Agrees(const ReportRun& run, const std::string& prefix, const hw::NetworkCost& cost) {
-  const double cycles = run.Result(prefix + "latency_cycles");
+bool Agrees(const ReportRun& run, const char* key, const hw::NetworkCost& cost) {
+  const double cycles = run.Result(key);
   return std::isnan(cycles) || cycles == static_cast<double>(cost.latency_cycles);
 }
 
@@ -80,7 +79,7 @@ std::string Remake(ReportRun* run) {
   FlagSet flags;
   DeclareTableFlags(&choice, &flags);
   for (const Flag& flag : flags.flags()) {
-    const std::string value = run->Setting(flag.name);
+    const std::string value = run->Setting(flag.name.c_str());
     if (value.empty()) continue;
     if (Status set = flags.Set(flag.name, value); !set.ok()) return set.message();
   }
@@ -96,10 +95,13 @@ std::string Remake(ReportRun* run) {
   // A run of rhnas hw was given a name or a file, and so is its network resolved here.
   argument.text = run->command == "hw" ? run->Setting("network") : run->network;
   if (argument.text.empty()) argument.text = run->folder;
-  const Argument<nn::Network> resolved = ResolveNetwork(argument);
+  if (const std::string unsupported = run->Setting("unsupported"); !unsupported.empty()) {
+    argument.unsupported = unsupported;
+  }
+  Argument<NetworkLayers> resolved = ResolveNetworkLayers(argument);
   if (!resolved.value.ok()) return resolved.value.status().message();
   if (run->network.empty()) run->network = resolved.value->name;
-  run->layers = ToHardwareLayers(nn::LayersOf(resolved.value->space, resolved.value->genotype));
+  run->layers = std::move(resolved.value->layers);
 
   const hw::Json* family = run->Find("accelerator");
   run->family =
@@ -124,7 +126,7 @@ std::string Remake(ReportRun* run) {
   for (const hw::DesignPtr& reference : references) {
     std::unique_ptr<hw::DesignModel> model = reference->Model(run->table);
     std::optional<hw::NetworkCost> cost = model->Evaluate(run->layers, &why);
-    if (!cost || !Agrees(*run, "default.", *cost)) continue;
+    if (!cost || !Agrees(*run, "default.latency_cycles", *cost)) continue;
     run->reference = reference;
     run->reference_model = std::move(model);
     run->reference_cost = std::move(cost);
@@ -133,7 +135,7 @@ std::string Remake(ReportRun* run) {
   if (run->design != nullptr) {
     run->model = run->design->Model(run->table);
     run->cost = run->model->Evaluate(run->layers, &why);
-    if (run->cost && !Agrees(*run, "", *run->cost)) run->cost.reset();
+    if (run->cost && !Agrees(*run, "latency_cycles", *run->cost)) run->cost.reset();
   }
   if (!run->reference_cost || (run->design != nullptr && !run->cost)) {
     run->cost.reset();
@@ -147,7 +149,7 @@ std::string Remake(ReportRun* run) {
 
 }  // namespace
 
-int DataTable::Column(const std::string& name) const {
+int DataTable::Column(const char* name) const {
   for (size_t i = 0; i < columns.size(); ++i) {
     if (columns[i] == name) return static_cast<int>(i);
   }
@@ -164,7 +166,7 @@ double DataTable::Number(size_t row, int column) const {
   return hw::ParseDouble(Text(row, column), &value) ? value : kNone;
 }
 
-std::vector<double> DataTable::Numbers(const std::string& column) const {
+std::vector<double> DataTable::Numbers(const char* column) const {
   std::vector<double> numbers;
   const int at = Column(column);
   for (size_t row = 0; row < rows.size(); ++row) numbers.push_back(Number(row, at));
@@ -234,19 +236,24 @@ DataTable ParseDataTable(const std::string& csv) {
   return table;
 }
 
-const hw::Json* ReportRun::Find(const std::string& key) const {
+const hw::Json* ReportRun::Find(const char* key) const {
   const hw::Json* value = result.Find(key);
   return value != nullptr ? value : state.Find(key);
 }
 
-double ReportRun::Result(const std::string& path) const {
+double ReportRun::Result(const char* keys) const {
+  const std::string path = keys;
   const size_t dot = path.find('.');
   const hw::Json* value = result.Find(path.substr(0, dot));
   if (value != nullptr && dot != std::string::npos) value = value->Find(path.substr(dot + 1));
   return value != nullptr && value->type == hw::Json::Type::kNumber ? value->number : kNone;
 }
 
-std::string ReportRun::Setting(const std::string& setting) const {
+double ReportRun::Default(const char* key) const {
+  return Result((std::string("default.") + key).c_str());
+}
+
+std::string ReportRun::Setting(const char* setting) const {
   const hw::Json* settings = config.Find("settings");
   const hw::Json* value = settings != nullptr ? settings->Find(setting) : nullptr;
   if (value == nullptr) return "";

@@ -19,12 +19,12 @@ struct DataTable {
   std::vector<std::string> columns;
   std::vector<std::vector<std::string>> rows;
 
-  int Column(const std::string& name) const;  // -1: there is none
+  int Column(const char* name) const;  // -1: there is none
   // Empty where there is no such column.
   const std::string& Text(size_t row, int column) const;
   // NaN where it is no number.
   double Number(size_t row, int column) const;
-  std::vector<double> Numbers(const std::string& column) const;  // a NaN a row where it is missing
+  std::vector<double> Numbers(const char* column) const;  // a NaN a row where it is missing
   bool empty() const { return rows.empty(); }
   std::string Csv() const;
   // {"columns": [..], "rows": [[..], ..]}, a row a line; numbers as numbers, empty fields null.
@@ -52,11 +52,13 @@ struct ReportRun {
   std::string note;
 
   // Of result.json, or else state.json; null where neither has it.
-  const hw::Json* Find(const std::string& key) const;
+  const hw::Json* Find(const char* key) const;
   // "default.energy_pj" of result.json; NaN where there is no such number.
-  double Result(const std::string& path) const;
+  double Result(const char* keys) const;
+  // The same of the default accelerator.
+  double Default(const char* key) const;
   // A setting as text; empty where there is none.
-  std::string Setting(const std::string& setting) const;
+  std::string Setting(const char* setting) const;
 };
 
 // Errors: no run folder, a damaged config.json or result.json. A folder of a run under way or

@@ -62,9 +62,9 @@ std::string ShortNumber(double value) {
   return NumberText(std::fabs(scaled) < 1000 ? scaled : std::round(scaled)) + kSuffixes[suffix];
 }
 
-Axis Axis::Around(std::string label, bool log, const std::vector<double>& values) {
+Axis Axis::Around(const char* label, bool log, const std::vector<double>& values) {
   Axis axis;
-  axis.label = std::move(label);
+  axis.label = label;
   axis.log = log;
   bool first = true;
   for (const double value : values) {

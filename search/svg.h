@@ -19,14 +19,14 @@ std::string Attribute(const char* name, double value);
 std::string ShortNumber(double value);
 
 struct Axis {
-  std::string label;
+  const char* label = "";
   bool log = false;
   bool percent = false;  // values are shares
   double low = 0, high = 1;
 
   // From the least to the largest of `values` with a margin. Values that a logarithmic axis cannot
   // show are passed over.
-  static Axis Around(std::string label, bool log, const std::vector<double>& values);
+  static Axis Around(const char* label, bool log, const std::vector<double>& values);
   double Share(double value) const;  // 0 at low, 1 at high
   std::vector<double> Ticks() const;
   std::string Text(double value) const;
