@@ -58,32 +58,24 @@ $(BUILD)/obj/bench/%.o: bench/%.cc
 	$(CXX) $(BASE_FLAGS) -MMD -MP -c -o $@ $<
 
 # The wiring, the command line and what reads, writes and describes compute next to nothing: half the
-# size. (Not where a sanitizer or the caller chose another level.) CMakeLists.txt has the same list.
-HOT_hw = energy execute_lanes layout lower_geometry micro_op_set micro_ops schedule schedule_fit \
-  schedule_pixels schedule_sum schedule_time simulate tiling_activity tiling_search timing \
-  unit_timing
-COLD = $(filter-out $(HOT_hw:%=hw/%.cc),$(SOURCES_hw)) \
-  $(addsuffix .cc,nn/blocks nn/c_code nn/c_export nn/c_export_text nn/c_plan nn/data nn/data_files nn/data_folder nn/genotype nn/graph nn/graph_evaluate nn/inference \
-  nn/calibrate nn/export_tensors nn/int_archive nn/layer_shape nn/nasbench201 nn/nasbench201_layers nn/npy nn/onnx_export \
-  nn/onnx_layers nn/onnx_writer nn/protobuf_writer nn/quantize nn/quantize_steps nn/safetensors \
-  nn/space nn/space_catalogue nn/space_layers \
-  nn/supernet nn/text nn/train nn/weight_average \
-  nn/onnx_file nn/onnx_fold nn/onnx_import nn/onnx_import_layers nn/onnx_import_values \
-  nn/onnx_import_views nn/onnx_import_windows nn/onnx_patterns nn/onnx_tensor nn/protobuf_reader \
-  engine/archive engine/chain_depthwise engine/conv_dense engine/conv_filter engine/conv_winograd \
-  engine/infer engine/infer_bottleneck engine/infer_conv engine/infer_winograd engine/ops_batch_norm \
-  engine/ops_chain engine/ops_channels engine/ops_elementwise engine/ops_linear engine/ops_product \
-  engine/ops_reduce engine/ops_shape engine/ops_softmax engine/tape engine/simd/depthwise_kernels \
-  engine/simd/elementwise engine/simd/winograd) $(SOURCES_rl)
+# size. (Not where a sanitizer or the caller chose another level.) CMakeLists.txt has the same list of
+# what is hot.
+HOT = $(addsuffix .cc,$(addprefix engine/,batch_norm_internal chain_plain chain_pointwise conv_block \
+  conv_depthwise conv_depthwise_filter conv_depthwise_rows infer_depthwise infer_pool ops_pool ops_unary \
+  optimizer random small_product threads simd/conv_kernels simd/outer_kernels simd/small_product) \
+  $(addprefix nn/,fine_tune graph_kernels int_program loader) \
+  $(addprefix hw/,energy execute_lanes micro_op_set schedule schedule_fit schedule_pixels schedule_sum \
+  schedule_time tiling_activity tiling_search timing unit_timing))
+COLD = $(filter-out $(HOT),$(SOURCES)) search/main.cc
 ifeq ($(OPT),-O2)
-$(call objects,$(SOURCES_search) search/main.cc $(COLD)): OPT = -Os
+$(call objects,$(COLD)): OPT = -Os
 # The same code is optimised once more over all files when the program is linked, for another 100 KB.
 # Kernels stay out: they are compiled for several instruction sets, and what they are should not
 # depend on a linker. `make LTO=` links in a second instead of half a minute; `make test` always does.
 LTO ?= $(if $(findstring clang,$(CXX))$(filter Darwin,$(shell uname -s)),,-flto=auto)
 endif
 ifneq ($(LTO),)
-$(call objects,$(SOURCES_search) search/main.cc $(filter-out engine/simd/%,$(COLD))): \
+$(call objects,$(filter-out engine/simd/%,$(COLD))): \
   EXTRA += -flto -ffat-lto-objects
 PROGRAM_LTO = $(LTO) -Os
 NO_LTO = -fno-lto

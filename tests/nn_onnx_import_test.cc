@@ -192,7 +192,8 @@ TEST(OnnxImport, ReadsWhatIsWritten) {
 // which it is written.
 TEST(OnnxImport, ReadsInt8) {
   EveryKind every(3, false);
-  const Result<std::string> bytes = ToOnnx(every.Integers(), {});
+  const Result<std::string> bytes =
+      ToOnnx(every.Integers(), {"test", every.graph().mean, every.graph().stddev});
   ASSERT_TRUE(bytes.ok()) << bytes.status().message();
   const Result<OnnxModel> model = Parse(*bytes);
   ASSERT_TRUE(model.ok()) << model.status().message();

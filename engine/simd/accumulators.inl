@@ -56,8 +56,10 @@ RHNAS_INLINE HalfVec ClampHalf(HalfVec v, float low, float high) {
 // the latency of two multiply-adds a cycle: beyond 15, Zen 4 does not overlap the end of a tile
 // with the start of the next (5 to 20 cycles a tile become 60 to 80), which tells on short
 // reductions.
+// Without fused multiply-add (old processors) code that is small matters more than tiles that are.
 constexpr int MaxOuterRows(int vecs) {
-  if (kRegisters >= 32) return vecs <= 2 ? 14 : vecs == 3 ? 8 : 6;
+  if (kRegisters >= 32) return vecs <= 2 ? 12 : vecs == 3 ? 8 : 6;
+  if (!kFused && vecs == 1) return 6;
   return vecs == 1 ? 12 : vecs == 2 ? 6 : vecs == 3 ? 4 : 0;
 }
 constexpr int MaxTileRows(int vecs) {

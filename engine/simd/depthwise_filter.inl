@@ -179,7 +179,7 @@ RHNAS_NOINLINE static void DepthwiseFilterRows(const DepthwiseFilterArgs& args, 
 template <int kTaps, int kStride>
 static void DepthwiseFilter(const DepthwiseFilterArgs& args) {
   constexpr int kFit = (kRegisters - 5) / kTaps;
-  constexpr int kRows = kFit < 1 ? 1 : kFit > kTaps ? kTaps : kFit;
+  constexpr int kRows = !kFused || kFit < 1 ? 1 : kFit > kTaps ? kTaps : kFit;
   constexpr int kTile = IsWide(kRows * kTaps) ? 8 : 4;
   const int64_t tiles = int64_t{args.images} * args.height * ((args.taps + kRows - 1) / kRows) *
                         ((args.channels + kLanes - 1) / kLanes) *

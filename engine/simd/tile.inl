@@ -8,7 +8,8 @@ RHNAS_INLINE void FinishTile(Accumulators<kRows, kVecs, kHalf>& acc, const Epilo
                              const float* residual, int last) {
   const int64_t row = epilogue.residual_pixel;
   RHNAS_UNROLL for (int j = 0; j < kVecs; j++) {
-    const bool partial = !kHalf && j == kVecs - 1 && last != kLanes;
+    // With 512 bits a masked load costs what a plain one does: one case is enough.
+    const bool partial = !kHalf && j == kVecs - 1 && (kLanes == 16 || last != kLanes);
     if (epilogue.bias != nullptr) {
       const float* p = epilogue.bias + j * kLanes;
       const Vec bias = partial ? LoadPartial(p, last) : Load(p);
@@ -141,9 +142,9 @@ template <int kRows, int kVecs, bool kHalf>
 static void TileOfRows(int rows, const TileArgs& args, int64_t first, int64_t until) {
   if constexpr (kRows > 0) {
     if (rows != kRows) return TileOfRows<kRows - 1, kVecs, kHalf>(rows, args, first, until);
-    // Tiles are as even as possible, so fewer rows than half only where there are no more: their
-    // own flat case would be code that hardly ever runs.
-    constexpr bool kHasFlat = kFused && 2 * kRows > MaxTileRows(kVecs + kHalf);
+    // Tiles are as even as possible, so fewer rows than the most or a few less only in small maps:
+    // their own flat case would be code that seldom runs.
+    constexpr bool kHasFlat = kFused && 3 * kRows > 2 * MaxTileRows(kVecs + kHalf);
     if (kHasFlat && args.outer == 1 && args.inner == 1) {
       Tile<kRows, kVecs, kHalf, kHasFlat>(args, first, until);
     } else {

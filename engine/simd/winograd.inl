@@ -310,7 +310,9 @@ static void StoreFilter(const WinogradFilterStore& given) {
 // --- Products ---
 
 // Accumulators plus one row of b plus one broadcast must fit the registers.
-constexpr int MaxWinogradRows(int vecs) { return kRegisters >= 32 ? 14 : vecs == 1 ? 12 : 6; }
+constexpr int MaxWinogradRows(int vecs) {
+  return kRegisters >= 32 || (kFused && vecs == 1) ? 12 : 6;
+}
 
 template <int kRows, int kVecs, bool kTurned>
 RHNAS_NOINLINE static void WinogradTile(const WinogradGemm& args, const float* a, const float* b,
