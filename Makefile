@@ -60,11 +60,11 @@ $(BUILD)/obj/bench/%.o: bench/%.cc
 # The wiring, the command line and what reads, writes and describes compute next to nothing: half the
 # size. (Not where a sanitizer or the caller chose another level.) CMakeLists.txt has the same list of
 # what is hot.
-HOT = $(addsuffix .cc,$(addprefix engine/,batch_norm_internal chain_plain chain_pointwise conv_block \
-  conv_depthwise conv_depthwise_filter conv_depthwise_rows infer_depthwise infer_pool ops_pool ops_unary \
+HOT = $(addsuffix .cc,$(addprefix engine/,conv_block \
+  conv_depthwise conv_depthwise_filter conv_depthwise_rows ops_pool \
   optimizer random small_product threads simd/conv_kernels simd/outer_kernels simd/small_product) \
   $(addprefix nn/,fine_tune graph_kernels int_program loader) \
-  $(addprefix hw/,energy execute_lanes micro_op_set schedule schedule_fit schedule_pixels schedule_sum \
+  $(addprefix hw/,energy schedule schedule_fit schedule_pixels schedule_sum \
   schedule_time tiling_activity tiling_search timing unit_timing))
 COLD = $(filter-out $(HOT),$(SOURCES)) search/main.cc
 ifeq ($(OPT),-O2)
@@ -77,7 +77,7 @@ endif
 ifneq ($(LTO),)
 $(call objects,$(filter-out engine/simd/%,$(COLD))): \
   EXTRA += -flto -ffat-lto-objects
-PROGRAM_LTO = $(LTO) -Os
+PROGRAM_LTO = $(LTO) -flto-partition=one -Os
 NO_LTO = -fno-lto
 endif
 

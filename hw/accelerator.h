@@ -18,7 +18,6 @@
 #include <utility>
 #include <vector>
 
-#include "hw/area.h"
 #include "hw/cost.h"
 #include "hw/fnv.h"
 #include "hw/result.h"
@@ -64,14 +63,6 @@ class Design {
   // REQUIRES: overridden wherever that is.
   virtual bool RunsNetworks() const { return true; }
   virtual double AreaUm2(const CostTable& table) const = 0;
-  // Its parts, which sum to that within rounding. A family that does not tell them is one part.
-  virtual std::vector<AreaPart> AreaPartsOf(const CostTable& table) const {
-    AreaPart whole;
-    whole.name = whole.unit = "accelerator";
-    whole.count = 1;
-    whole.each_um2 = AreaUm2(table);
-    return {whole};
-  }
   virtual int64_t macs_per_cycle() const = 0;
   virtual int bus_bits() const = 0;  // of the platform it sits on
   // Its costs; the table's values are copied. Of an invalid design every answer is empty.

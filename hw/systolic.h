@@ -85,8 +85,6 @@ int64_t WeightStationaryCycles(int64_t rows, int64_t cols, int64_t reduction, in
 int64_t ScaleSimOutputs(int64_t size, int64_t filter, int64_t stride);
 
 double AreaUm2(const SystolicConfig& config, const CostTable& table);
-// Array, lanes, both memories, requests in flight, control.
-std::vector<AreaPart> AreaParts(const SystolicConfig& config, const CostTable& table);
 
 // Costs of layers. Convolutions: the closed form over all pixels; groups one after the other, so a
 // depthwise convolution is as many convolutions of one channel as it has channels. Dense: a

@@ -40,9 +40,6 @@ class SystolicDesign final : public Design {
     return CheckSystolic(config_, limits);
   }
   double AreaUm2(const CostTable& table) const override { return hw::AreaUm2(config_, table); }
-  std::vector<AreaPart> AreaPartsOf(const CostTable& table) const override {
-    return AreaParts(config_, table);
-  }
   int64_t macs_per_cycle() const override { return int64_t{config_.rows()} * config_.cols(); }
   int bus_bits() const override { return config_.dma_buswidth; }
   std::unique_ptr<DesignModel> Model(const CostTable& table) const override {

@@ -322,34 +322,6 @@ double AreaUm2(const SystolicConfig& config, const CostTable& table) {
   return area + request_bits * table["register_um2_per_bit"];
 }
 
-std::vector<AreaPart> AreaParts(const SystolicConfig& config, const CostTable& table) {
-  const double element_bits = 3.0 * config.input_bits + config.acc_bits;
-  const double request_bits =
-      8.0 * config.max_in_flight_mem_reqs * config.dma_maxbytes + config.dma_buswidth;
-  const double bit_um2 = table["register_um2_per_bit"];
-  std::vector<AreaPart> parts = {
-      {"array", "element", "mac_um2", static_cast<double>(config.rows()) * config.cols(), 0,
-       table["mac_um2"] + element_bits * bit_um2},
-      {"lanes", "lane", "alu_lane_um2", static_cast<double>(config.cols()), 0,
-       table["alu_lane_um2"]},
-      {"scratchpad", "memory", "um2_per_kb"},
-      {"accumulators", "memory", "um2_per_kb"},
-      {"requests", "bit", "register_um2_per_bit", request_bits, 0, bit_um2},
-      {"control", "set", "control_um2", 1, 0, table["control_um2"]}};
-  const Bank banks[] = {ScratchpadBank(config), AccumulatorBank(config)};
-  for (size_t i = 0; i < 2; ++i) {
-    AreaPart& part = parts[2 + i];
-    part.count = banks[i].count;
-    part.bytes = banks[i].bytes;
-    part.each_um2 = table.SramAreaUm2(part.bytes);
-  }
-  for (AreaPart& part : parts) {
-    part.leakage_mw = part.bytes > 0 ? part.count * table.SramLeakageMw(part.bytes)
-                                     : part.um2() * table["logic_leakage_mw_per_um2"];
-  }
-  return parts;
-}
-
 std::unique_ptr<DesignModel> MakeSystolicModel(const SystolicConfig& config,
                                                const CostTable& table) {
   return std::make_unique<SystolicModel>(config, table);

@@ -21,10 +21,6 @@ class VtaDesign final : public Design {
   bool Valid(const Limits& limits) const override { return BrokenRules(config_, limits) == 0; }
   bool RunsNetworks() const override { return hw::RunsNetworks(config_); }
   double AreaUm2(const CostTable& table) const override { return hw::AreaUm2(config_, table); }
-  std::vector<AreaPart> AreaPartsOf(const CostTable& table) const override {
-    const auto parts = AreaParts(config_, table);
-    return {parts.begin(), parts.end()};
-  }
   int64_t macs_per_cycle() const override { return config_.macs_per_cycle(); }
   int bus_bits() const override { return config_.bus_bits; }
   std::unique_ptr<DesignModel> Model(const CostTable& table) const override {

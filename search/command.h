@@ -35,7 +35,6 @@ std::unique_ptr<Command> MakeTableCommand();
 std::unique_ptr<Command> MakeTrainCommand();
 std::unique_ptr<Command> MakeExportCommand();
 std::unique_ptr<Command> MakeEvalCommand();
-std::unique_ptr<Command> MakeReportCommand();
 std::unique_ptr<Command> MakeAgentCommand();
 std::unique_ptr<Command> MakeDoctorCommand();
 std::unique_ptr<Command> MakeVersionCommand();

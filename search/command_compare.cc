@@ -8,7 +8,6 @@
 #include "search/compare_report.h"
 #include "search/joint_gains.h"
 #include "search/progress.h"
-#include "search/report_html.h"
 #include "search/run_folder.h"
 #include "search/search_flags.h"
 #include "search/signals.h"
@@ -348,10 +347,9 @@ class CompareCommand : public Command {
     Status status = folder.Write(kCurves, ComparisonCsv(comparison));
     if (status.ok()) status = folder.Write(kPicture, ComparisonSvg(comparison, summaries));
     if (status.ok()) status = folder.Write(RunFolder::kResult, json);
-    if (status.ok()) status = ReportBeside(folder.path());
     console->Print(console->json() ? json
                                    : "\n" + ComparisonTable(comparison, summaries) +
-                                         "run folder   " + folder.path() + ", report.html\n");
+                                         "run folder   " + folder.path() + "\n");
     if (status.ok()) return kExitOk;
     console->Note("rhnas compare: " + status.message());
     return kExitFailure;

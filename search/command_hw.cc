@@ -6,7 +6,6 @@
 #include "search/command.h"
 #include "search/hardware_problem.h"
 #include "search/progress.h"
-#include "search/report_html.h"
 #include "search/report_json.h"
 #include "search/report_text.h"
 #include "search/run_folder.h"
@@ -108,9 +107,6 @@ class HwCommand : public Command {
 
     HardwareEnvironment environment(problem.Setup(), pool);
     environment.SetNetwork(problem.layers);
-    DesignRecord record;
-    if (!out_.empty() || !resume_.empty()) environment.set_record(&record);
-    record.BeginNetwork(problem.network.name, 0);
     agent_.budget = evaluations_;
     Result<std::unique_ptr<rl::Agent>> agent = rl::MakeAgent(agent_, environment, pool);
     if (!agent.ok()) return console->Fail(kExitUsage, agent.status().message());
@@ -127,8 +123,6 @@ class HwCommand : public Command {
         return console->Fail(status);
       }
       (*agent)->Load(*archive, "agent/");
-      record.Load(*archive, "record/");
-      record.BeginNetwork(problem.network.name, 0);
       if (!archive->status().ok()) return console->Fail(archive->status());
       rng.set_state(state);
     } else if (!out_.empty()) {
@@ -137,7 +131,7 @@ class HwCommand : public Command {
       folder = std::move(*created);
       Status status =
           folder.Write(RunFolder::kConfig, ConfigText(*flags, name(), words, agent_.seed));
-      if (status.ok()) status = Save(environment, record, **agent, rng, acts, folder);
+      if (status.ok()) status = Save(environment, **agent, rng, acts, folder);
       if (!status.ok()) {
         folder.Discard();
         return console->Fail(status);
@@ -170,15 +164,14 @@ class HwCommand : public Command {
       sink.Report(progress);
       if (folder.path().empty() || MonotonicSeconds() - saved_at < kSaveSeconds) continue;
       saved_at = MonotonicSeconds();
-      if (Status status = Save(environment, record, **agent, rng, acts, folder); !status.ok()) {
+      if (Status status = Save(environment, **agent, rng, acts, folder); !status.ok()) {
         sink.Finish();
         return console->Fail(status);
       }
     }
     sink.Finish();
     if (!folder.path().empty()) {
-      Status status = Save(environment, record, **agent, rng, acts, folder);
-      if (status.ok()) status = WriteRecords(problem, environment, record, folder);
+      const Status status = Save(environment, **agent, rng, acts, folder);
       if (!status.ok()) return console->Fail(status);
     }
     if (stop && going()) {
@@ -204,15 +197,13 @@ class HwCommand : public Command {
   }
 
  private:
-  static Status Save(const HardwareEnvironment& environment, const DesignRecord& record,
-                     const rl::Agent& agent, const engine::Rng& rng, int64_t acts,
-                     const RunFolder& folder) {
+  static Status Save(const HardwareEnvironment& environment, const rl::Agent& agent,
+                     const engine::Rng& rng, int64_t acts, const RunFolder& folder) {
     engine::ArchiveWriter archive;
     archive.Put("rng", rng.state());
     archive.Put("acts", acts);
     environment.Save(archive, "environment/");
     agent.Save(archive, "agent/");
-    record.Save(archive, "record/");
     return archive.Save(folder.File(RunFolder::kCheckpoint));
   }
 
@@ -238,26 +229,6 @@ class HwCommand : public Command {
       text += ": raise --latency-max, --area-max, --bus or --evaluations";
     }
     return console->Fail(kExitFailure, text);
-  }
-
-  // What the report is made from, as of a joint search (search/joint_search.h).
-  Status WriteRecords(const HardwareProblem& problem, const HardwareEnvironment& environment,
-                      const DesignRecord& record, const RunFolder& folder) const {
-    hw::JsonWriter json;
-    json.BeginObject().Key("phase").String("hardware").Key("epoch").Int(0);
-    json.Key("done").Int(environment.evaluations()).Key("total").Int(evaluations_);
-    json.Key("network").String(problem.network.name);
-    json.Key("accelerator").String(problem.accelerator->name());
-    json.Key("hw").Raw(environment.best()->ToJson());
-    AddProposals(environment.proposals(), *problem.accelerator, &json);
-    json.EndObject();
-    Status status = folder.Write("state.json", json.text() + "\n");
-    if (status.ok()) {
-      status = folder.Write("designs.csv", record.DesignsCsv(*problem.space, *problem.accelerator));
-    }
-    if (status.ok())
-      status = folder.Write("proposals.csv", record.ProposalsCsv(*problem.accelerator));
-    return status;
   }
 
   int Report(const HardwareProblem& problem, const HardwareEnvironment& environment,
@@ -310,7 +281,6 @@ class HwCommand : public Command {
     if (!folder.path().empty()) {
       status = folder.Write(problem.accelerator->file_name(), environment.best()->ToJson() + "\n");
       if (status.ok()) status = folder.Write(RunFolder::kResult, json.text() + "\n");
-      if (status.ok()) status = ReportBeside(folder.path());
     }
     if (console->json()) {
       console->Print(json.text() + "\n");
@@ -328,7 +298,7 @@ class HwCommand : public Command {
         text += Format("optimum      %s: %.6g; regret %.3f%%\n", optimum_name.c_str(), optimum,
                        100 * regret);
       }
-      if (!folder.path().empty()) text += "run folder   " + folder.path() + ", report.html\n";
+      if (!folder.path().empty()) text += "run folder   " + folder.path() + "\n";
       console->Print(text);
     }
     if (status.ok()) return kExitOk;

@@ -8,7 +8,6 @@
 #include "search/command.h"
 #include "search/joint_search.h"
 #include "search/progress.h"
-#include "search/report_html.h"
 #include "search/report_json.h"
 #include "search/report_text.h"
 #include "search/run_folder.h"
@@ -46,13 +45,10 @@ std::string LogRow(const Progress& p, double seconds) {
 // checkpoint and the result matter more, and they report their own errors.
 class SearchSink : public ProgressSink, public TraceSink {
  public:
-  SearchSink(RunLog* log, const JointSearch* search, const RunFolder* folder, double seconds_before,
-             Console* console)
+  SearchSink(RunLog* log, double seconds_before, Console* console)
       : printer_(StandardErrorProgress()),
         log_(log),
         console_(console),
-        search_(search),
-        folder_(folder),
         started_(MonotonicSeconds() - seconds_before) {}
 
   void Report(const Progress& progress) override {
@@ -60,14 +56,6 @@ class SearchSink : public ProgressSink, public TraceSink {
     if (!progress.epoch_end) return;
     const Status added = log_->Add(LogRow(progress, MonotonicSeconds() - started_));
     if (!added.ok() && status_.ok()) status_ = added;
-    WriteRecords();
-  }
-  // At ends of epochs, and where the run ends or stops.
-  void WriteRecords() {
-    for (const RecordFile& file : search_->Records()) {
-      const Status written = folder_->Write(file.name, file.text);
-      if (!written.ok() && status_.ok()) status_ = written;
-    }
   }
   void Line(const std::string& text) override {
     printer_.Finish();
@@ -80,8 +68,6 @@ class SearchSink : public ProgressSink, public TraceSink {
   ProgressPrinter printer_;
   RunLog* log_;
   Console* console_;
-  const JointSearch* search_;
-  const RunFolder* folder_;
   double started_;
   Status status_;
 };
@@ -93,9 +79,7 @@ class SearchCommand : public Command {
   const char* usage() const override { return "[--out DIR | --resume DIR] [FLAGS]"; }
   const char* notes() const override {
     return "The run folder (default runs/SPACE-OBJECTIVE-sSEED, with -2, -3, .. when taken) holds\n"
-           "config.json (every setting), log.csv (a row an epoch), result.json, report.html (see "
-           "rhnas report)\n"
-           "with designs.csv, proposals.csv, epochs.csv and arch.csv, vta_config.json, "
+           "config.json (every setting), log.csv (a row an epoch), result.json, vta_config.json, "
            "network.txt,\n"
            "last.weights (the network as trained, for rhnas eval and rhnas export), the "
            "checkpoint, "
@@ -329,12 +313,11 @@ class SearchCommand : public Command {
     }
     console->Note("run folder   " + folder.path());
     if (!search->note().empty()) console->Note("rhnas search: " + search->note());
-    SearchSink sink(&*log, search, &folder, seconds, console);
+    SearchSink sink(&*log, seconds, console);
     if (trace_) search->SetTrace(&sink);
     const std::atomic<bool>& stop = InstallStopSignals();
     const Status status = search->Run(sink, stop, folder.File(RunFolder::kCheckpoint));
     sink.Finish();
-    sink.WriteRecords();
     if (!status.ok()) {
       return console->Fail(kExitFailure, status.message() + "; what was saved last is in " +
                                              folder.File(RunFolder::kCheckpoint));
@@ -357,10 +340,9 @@ class SearchCommand : public Command {
     write(result.accelerator->file_name(), result.hw->ToJson() + "\n");
     write(RunFolder::kNetwork, result.network + "\n");
     write(RunFolder::kResult, json);
-    if (status.ok()) status = ReportBeside(folder.path());
     console->Print(console->json() ? json
                                    : "\n" + SearchResultText(result, options_) + "run folder   " +
-                                         folder.path() + ", report.html\n");
+                                         folder.path() + "\n");
     if (status.ok()) return kExitOk;
     // The result stands on standard output already, which with --json holds one document.
     console->Note("rhnas search: " + status.message());

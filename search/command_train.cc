@@ -5,7 +5,6 @@
 #include "search/arguments.h"
 #include "search/command.h"
 #include "search/progress.h"
-#include "search/report_html.h"
 #include "search/report_text.h"
 #include "search/run_folder.h"
 #include "search/search_flags.h"
@@ -289,7 +288,6 @@ class TrainCommand : public Command {
     json.EndObject();
     const Status written = folder.Write(RunFolder::kResult, json.text() + "\n");
     if (!written.ok() && status.ok()) status = written;
-    if (status.ok()) status = ReportBeside(folder.path());
     std::string text = "\nnetwork      " + nn::ToText(space_, genotype_) + "\n";
     text += Format("             %s MACs, %s parameters\n", Grouped(macs).c_str(),
                    Grouped(params).c_str());
@@ -303,7 +301,7 @@ class TrainCommand : public Command {
           Format("             %.2f%% after the last epoch\n", 100 * run.test_of_last().accuracy);
     }
     text += Format("time         %.1f s (%s)\n", run.seconds(), ClockText(run.seconds()).c_str());
-    text += "run folder   " + folder.path() + ", report.html\n";
+    text += "run folder   " + folder.path() + "\n";
     console->Print(console->json() ? json.text() + "\n" : text);
     if (status.ok()) return kExitOk;
     console->Note("rhnas train: " + status.message());

@@ -176,19 +176,6 @@ rl::StepResult HardwareEnvironment::Act(const int* action, engine::Rng& /*rng*/)
       proposals_.by_rule[rule] += known.broken >> rule & 1;
     }
   }
-  if (record_ != nullptr) {
-    record_->Proposed(known.broken, known.valid(), proposals_.by_rule.size());
-    if (fresh) {
-      RecordedDesign design;
-      design.proposal = proposals_.total;
-      design.evaluation = proposals_.distinct;
-      design.point = point;
-      design.broken = known.broken;
-      design.reward = known.reward;
-      design.cost = asked_cost_;
-      record_->Evaluated(design);
-    }
-  }
   rl::StepResult step;
   step.reward = known.reward;
   step.valid = known.valid();
@@ -275,7 +262,6 @@ std::optional<DesignCost> HardwareEnvironment::AskCost(const hw::Design* design,
 
 HardwareEnvironment::Known HardwareEnvironment::Ask(const std::vector<int>& index, int64_t point) {
   Known known;
-  asked_cost_ = DesignCost();
   hw::DesignPtr design;
   AskRules(index, point, &design, &known);
   if (known.broken != 0) return known;
@@ -283,7 +269,6 @@ HardwareEnvironment::Known HardwareEnvironment::Ask(const std::vector<int>& inde
   ++cost_evaluations_;
   known.reward = kWorstValid - 1;
   if (!cost) return known;
-  asked_cost_ = *cost;
   known.reward = Reward(*cost);
   known.metrics = {rl::Log(static_cast<double>(cost->latency_cycles) /
                            static_cast<double>(reference_cost_.latency_cycles)),

@@ -25,7 +25,6 @@
 #include "hw/valid_set.h"
 #include "rl/environment.h"
 #include "search/cost_source.h"
-#include "search/design_record.h"
 #include "search/landscape.h"
 #include "search/objective.h"
 
@@ -79,8 +78,6 @@ class HardwareEnvironment : public rl::Environment {
   // The network to design for. Forgets what was evaluated for another one; the incumbent stays and
   // is evaluated anew.
   void SetNetwork(const std::vector<hw::Layer>& layers);
-  // What is proposed from now on is recorded there; null: nowhere. Must outlive the environment.
-  void set_record(DesignRecord* record) { record_ = record; }
 
   // rl::Environment
   const std::vector<int>& action_sizes() const override { return sizes_; }
@@ -148,8 +145,6 @@ class HardwareEnvironment : public rl::Environment {
   std::array<double, kMetrics> last_metrics_{};
   Proposals proposals_;
   int64_t cost_evaluations_ = 0;
-  DesignRecord* record_ = nullptr;
-  DesignCost asked_cost_;  // of the point that was asked last; all zero: it has none
 };
 
 }  // namespace rhnas::search

@@ -79,8 +79,6 @@ Status JointSearch::Impl::Save(const std::string& path) const {
   arch_optimizer->Save(archive, "adam/");
   if (cursor.phase == Phase::kTraining) training_optimizer->Save(archive, "training/");
   environment->Save(archive, "environment/");
-  designs.Save(archive, "record/");
-  epochs.Save(archive, "epochs/");
   agent->Save(archive, "agent/");
   return archive.Save(path);
 }
@@ -124,8 +122,6 @@ Status JointSearch::Impl::Load(const std::string& path) {
   weight_optimizer->Load(archive, "sgd/");
   arch_optimizer->Load(archive, "adam/");
   agent->Load(archive, "agent/");
-  designs.Load(archive, "record/");
-  epochs.Load(archive, "epochs/", space);
   if (!archive.status().ok()) return archive.status();
 
   const size_t slots = space.searchable().size();

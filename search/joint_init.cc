@@ -200,7 +200,6 @@ Status JointSearch::Impl::Init() {
     if (setup.valid->empty()) setup.invalid = InvalidHandling::kPenalty;
   }
   environment = std::make_unique<HardwareEnvironment>(std::move(setup), pool);
-  environment->set_record(&designs);
   rl::AgentOptions agent_options;
   agent_options.name = o.agent;
   agent_options.seed = o.seed;

@@ -51,8 +51,6 @@ Status JointSearch::SaveWeights(const std::string& path) const {
                      impl_->data.stddev);
 }
 
-std::vector<RecordFile> JointSearch::Records() const { return impl_->Records(); }
-
 uint64_t JointSearch::Hash() const { return impl_->Hash(); }
 
 }  // namespace rhnas::search

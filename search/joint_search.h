@@ -105,12 +105,6 @@ class ProgressSink {
   virtual void Report(const Progress& progress) = 0;
 };
 
-// A file of a run's folder that its report is made from.
-struct RecordFile {
-  const char* name;  // "designs.csv"
-  std::string text;
-};
-
 class JointSearch {
  public:
   // Opens the data and checks every option: an infeasible constraint is an error that names the
@@ -136,11 +130,6 @@ class JointSearch {
   const SearchResult& result() const;
   // The final network with its trained weights (search/trained.h). REQUIRES: finished().
   engine::Status SaveWeights(const std::string& path) const;
-
-  // designs.csv, proposals.csv (search/design_record.h), epochs.csv, arch.csv
-  // (search/epoch_record.h), and state.json: where the search stands, and what it would choose now.
-  // All follow from the state that checkpoints hold.
-  std::vector<RecordFile> Records() const;
   // FNV-1a over all weights, logits and the result: the determinism test's golden value.
   uint64_t Hash() const;
 

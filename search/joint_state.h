@@ -14,8 +14,6 @@
 #include "nn/data.h"
 #include "nn/train.h"
 #include "rl/agent.h"
-#include "search/design_record.h"
-#include "search/epoch_record.h"
 #include "search/joint_search.h"
 #include "search/slot_costs.h"
 
@@ -51,7 +49,6 @@ struct JointSearch::Impl {
   engine::Status Save(const std::string& path) const;
   engine::Status Load(const std::string& path);
   uint64_t Hash() const;
-  std::vector<RecordFile> Records() const;
 
   // One unit of work; fills the parts of `progress` that it knows.
   engine::Status Step();
@@ -63,7 +60,6 @@ struct JointSearch::Impl {
   void BeginHardware(Phase phase, int64_t proposals);
   engine::Status AdoptAccelerator();
   void EndEpoch();
-  void RecordEpoch(const nn::Genotype& network);
   void Steer();
   bool RepairLatency();  // true: the final network changed
   void BeginTraining();
@@ -80,7 +76,6 @@ struct JointSearch::Impl {
   int64_t search_steps() const;
   int64_t training_steps() const;
   int64_t hardware_rounds() const;
-  int64_t total_units() const;
   bool searches_hardware() const { return options.fixed_hw.empty(); }
   double temperature() const;
   std::vector<hw::Layer> LayersOfNetwork(const nn::Genotype& genotype) const;
@@ -117,8 +112,6 @@ struct JointSearch::Impl {
   double seconds_before = 0;
   Progress progress;
   SearchResult result;
-  DesignRecord designs;
-  EpochRecord epochs;
 
   // Derived.
   SlotCosts costs;

@@ -59,11 +59,6 @@ int64_t JointSearch::Impl::hardware_rounds() const {
          ArchStepsBetweenRounds(options, weight_data->batches_per_epoch());
 }
 
-int64_t JointSearch::Impl::total_units() const {
-  return warmup_steps() + search_steps() + training_steps() + hardware_rounds() +
-         (searches_hardware() ? 1 : 0) + 1;
-}
-
 // From temperature to temperature_final, geometrically over the search steps.
 double JointSearch::Impl::temperature() const {
   const double share = search_steps() <= 1 ? 1.0
@@ -238,7 +233,6 @@ Status JointSearch::Impl::ArchitectureStep() {
 void JointSearch::Impl::BeginHardware(Phase phase, int64_t proposals) {
   if (phase == Phase::kFinalHardware) hardware_network = final_network;
   environment->SetNetwork(LayersOfNetwork(hardware_network));
-  designs.BeginNetwork(nn::ToText(space, hardware_network), progress.epoch + 1);
   cursor.phase = phase;
   cursor.proposals_left = proposals;
 }
@@ -385,7 +379,6 @@ void JointSearch::Impl::EndEpoch() {
   if (!training) Steer();
   ++progress.epoch;
   epoch_ended = true;
-  RecordEpoch(network);
 }
 
 // Doubles lambda while a latency limit is missed, lets it fall while an accuracy floor is missed,
@@ -437,7 +430,8 @@ void JointSearch::Impl::Finish() {
 Status JointSearch::Impl::Run(ProgressSink& sink, const std::atomic<bool>& stop,
                               const std::string& path) {
   started = std::chrono::steady_clock::now();
-  progress.total = total_units();
+  progress.total = warmup_steps() + search_steps() + training_steps() + hardware_rounds() +
+                   (searches_hardware() ? 1 : 0) + 1;
   while (cursor.phase != Phase::kDone) {
     if (stop.load(std::memory_order_relaxed)) {
       return path.empty() ? Status::Ok() : Save(path);

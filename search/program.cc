@@ -62,7 +62,6 @@ std::vector<std::unique_ptr<Command>> AllCommands() {
   commands.push_back(MakeTrainCommand());
   commands.push_back(MakeEvalCommand());
   commands.push_back(MakeExportCommand());
-  commands.push_back(MakeReportCommand());
   commands.push_back(MakeAgentCommand());
   commands.push_back(MakeDoctorCommand());
   commands.push_back(MakeVersionCommand());

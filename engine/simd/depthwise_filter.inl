@@ -125,9 +125,10 @@ RHNAS_NOINLINE static void DepthwiseFilterRows(const DepthwiseFilterArgs& args, 
       if (inside == 0) continue;
       int low = low_column, high = high_column, left = width_of_row;
       constexpr int kEdge = kShort ? 1 : kAllColumns;
-      constexpr bool kWide = !kPartial && IsWide(kRows * kTaps);
+      constexpr bool kWide = kFused && !kPartial && IsWide(kRows * kTaps);
       // Channels that do not fill a vector: few widths, to keep the code small.
-      constexpr int kFour = kPartial && kLanes < 8 ? 1 : 4, kTwo = kPartial ? 1 : 2;
+      constexpr int kFour = !kFused || (kPartial && kLanes < 8) ? 1 : 4;
+      constexpr int kTwo = !kFused || kPartial ? 1 : 2;
       while (left > 0) {
         const unsigned columns = InsideColumns(7 * kStride + kTaps, low, high);
         int width = 1;
