@@ -41,8 +41,10 @@ class DoctorCommand : public Command {
   const char* notes() const override {
     return "Every kernel of every instruction set that this CPU runs is compared with plain loops; "
            "GFLOP/s\n"
-           "count the operations of a direct 3x3 convolution, of which Winograd's form needs fewer.\n"
-           "Data sets are looked for in --data, else in this folder, data/ and $RHNAS_DATA; that none is there "
+           "count the operations of a direct 3x3 convolution, of which Winograd's form needs "
+           "fewer.\n"
+           "Data sets are looked for in --data, else in this folder, data/ and $RHNAS_DATA; that "
+           "none is there "
            "is no fault:\n"
            "rhnas search begins on synthetic images. Exit code 1: something is wrong, and the line "
            "says what.\n"

@@ -153,7 +153,7 @@ rl::StepResult JointEnvironment::Act(const int* action, engine::Rng& /*rng*/) {
   if (answer.runs) {
     const DesignCost& from = problem_.reference().cost;
     metrics_[0] = rl::Log(static_cast<double>(answer.cost.latency_cycles) /
-                           static_cast<double>(from.latency_cycles));
+                          static_cast<double>(from.latency_cycles));
     metrics_[1] = rl::Log(answer.cost.energy_pj / from.energy_pj);
     metrics_[2] = rl::Log(answer.cost.area_um2 / from.area_um2);
     metrics_[3] = -rl::Log(std::max(answer.accuracy, 1e-6));

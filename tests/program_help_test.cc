@@ -216,8 +216,8 @@ TEST_F(Cli, ManualPageHasEveryFlagAndRendersWithoutWarnings) {
   }
   if (Installed("groff")) {
     looked = true;
-    const std::string warnings =
-        OutputOf("groff -ww -man -Tascii -P-c -P-b -P-u " + dir_ + "/rhnas.1 >" + dir_ + "/page.txt", &code);
+    const std::string warnings = OutputOf(
+        "groff -ww -man -Tascii -P-c -P-b -P-u " + dir_ + "/rhnas.1 >" + dir_ + "/page.txt", &code);
     EXPECT_EQ(warnings, "");
     EXPECT_NE(ReadAll(dir_ + "/page.txt").find("EXIT STATUS"), std::string::npos);
   }
