@@ -198,7 +198,7 @@ class IntGraphMaker {
     int bits = 0;
     while ((1 << bits) * (1 << bits) < taps) ++bits;
     node->shift = 5 + bits;
-    for (int i = 0; i < k; ++i) node->bias.push_back((Below(128) - 64) << node->shift);
+    for (int i = 0; i < k; ++i) node->bias.push_back((Below(128) - 64) * (1 << node->shift));
     if (relu) node->low = 0;
   }
 
